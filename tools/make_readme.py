@@ -1,0 +1,47 @@
+"Makes README.md, with its pictures in README_files/, from nbs/index.ipynb as nbdev prepares it for the site. Run it at the top level."
+import re,shutil
+from pathlib import Path
+
+import nbformat,yaml
+from nbconvert import MarkdownExporter
+from nbdev.serve import proc_nbs
+from traitlets.config import Config
+
+def take_directives(cell):
+    "Remove the leading `#|` lines of a code cell; return them as a dictionary."
+    lines = cell.source.splitlines()
+    found = {}
+    while lines and lines[0].startswith('#|'):
+        name,_,value = lines.pop(0)[2:].partition(':')
+        found[name.strip()] = value.strip()
+    cell.source = '\n'.join(lines)
+    return found
+
+def to_markdown(notebook):
+    "The text of a processed notebook, and its pictures as a dictionary from file name to content."
+    front = yaml.safe_load(notebook.cells.pop(0).source.strip().strip('-'))
+    alt_texts = {}
+    for i,cell in enumerate(notebook.cells):
+        if cell.cell_type != 'code': continue
+        directives = take_directives(cell)
+        if directives.get('echo') == 'false': cell.metadata.tags = ['no-input']
+        alt_texts[f'README_files/picture_{i}_0.png'] = directives.get('fig-alt', '')
+    notebook.metadata.language_info = {'name': 'python'}
+    config = Config(TagRemovePreprocessor={'enabled': True, 'remove_input_tags': {'no-input'}})
+    resources = {'output_files_dir': 'README_files', 'unique_key': 'picture'}
+    body,resources = MarkdownExporter(config=config).from_notebook_node(notebook, resources)
+    for name,alt in alt_texts.items(): body = body.replace(f'![png]({name})', f'![{alt}]({name})')
+    body = re.sub(r'\]\((\w+\.ipynb)', r'](nbs/\1', body)  # a page of the site is a notebook of the repository,
+    pages = {o.stem.split('_', 1)[-1]: o for o in Path('nbs').glob('*.ipynb')}
+    body = re.sub(r'\]\(/(\w+)\.html#\w+\)', lambda m: f']({pages[m[1]].as_posix()})', body)  # and so is the target of nbdev's links
+    body = '\n'.join(o.rstrip() for o in body.splitlines())
+    text = f'# {front["title"]}\n\n> {front["description"]}\n\n{body}\n'
+    return re.sub(r'\n{3,}', '\n\n', text), resources['outputs']
+
+if __name__ == '__main__': # nbdev starts processes, which import this file
+    text,pictures = to_markdown(nbformat.read(proc_nbs(force=True)/'index.ipynb', as_version=4))
+    shutil.rmtree('README_files', ignore_errors=True)
+    for name,content in pictures.items():
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_bytes(content)
+    Path('README.md').write_text(text, encoding='utf-8')
