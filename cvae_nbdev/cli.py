@@ -21,7 +21,7 @@ from .model import CVAE,CVAEConfig,check_seed,check_whole
 from .sampling import generate,infer
 from .training import TrainConfig,fit,pick_device
 
-# %% ../nbs/07_cli.ipynb #4013d214
+# %% ../nbs/07_cli.ipynb #c482c0f1
 def _respell(parser, argv):
     "`argv` with each option spelled with hyphens or underscores, as the parser knows it."
     known = {o.replace('_', '-'): o for o in parser._option_string_actions}
@@ -52,7 +52,7 @@ def command(
     func.command = lambda: run_command(func)
     return func
 
-# %% ../nbs/07_cli.ipynb #df91ab52
+# %% ../nbs/07_cli.ipynb #521a99a4
 def parse_sizes(
     name: str, # of the option, for the error
     text: str, # whole numbers with commas between; may be empty
@@ -72,7 +72,7 @@ def parse_labels(
     if not named: raise ValueError(f'digits are empty, expected some of {" ".join(class_names)}')
     return [class_names.index(o) for o in named]
 
-# %% ../nbs/07_cli.ipynb #ccd9e4b0
+# %% ../nbs/07_cli.ipynb #4fab7046
 @command
 def cvae_train(
     out: str = 'runs/post',     # run folder to write
@@ -111,7 +111,7 @@ def cvae_train(
     print(f'VAE loss {history.vae_loss[-1]:.1f}, digit loss {history.digit_loss[-1]:.2f} nats per image, '
           f'validation accuracy {history.valid_accuracy[-1]:.3f}. Look at {Path(out)/"samples.png"}.')
 
-# %% ../nbs/07_cli.ipynb #72d5ed84
+# %% ../nbs/07_cli.ipynb #5e22a962
 @command
 def cvae_sample(
     run: str,                # run folder, or the name of a bundled model
@@ -136,7 +136,7 @@ def cvae_sample(
             grid = samples.images.unflatten(0, (len(labels), n)).transpose(0, 1) # a row for each style
             show_grid(grid, column_names=[model.config.class_names[o] for o in labels]).savefig(p)
 
-# %% ../nbs/07_cli.ipynb #3017d86d
+# %% ../nbs/07_cli.ipynb #d234f124
 def one_or_more(
     kind: type, # of each value
 ):              # annotation of a parameter
@@ -144,7 +144,7 @@ def one_or_more(
     if hasattr(script, 'Param'): return script.Param(type=kind, nargs='+', opt=False)
     return Annotated[kind, {'nargs': '+', 'opt': False}]
 
-# %% ../nbs/07_cli.ipynb #27096cae
+# %% ../nbs/07_cli.ipynb #064f94d0
 @command
 def cvae_infer(
     run: str,                   # run folder, or the name of a bundled model

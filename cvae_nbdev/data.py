@@ -21,7 +21,7 @@ from fastcore.basics import patch
 from fastcore.xdg import xdg_cache_home
 from torch import Tensor
 
-# %% ../nbs/00_data.ipynb #f4c12f06
+# %% ../nbs/00_data.ipynb #d9fbd48b
 def parse_idx(
     raw: bytearray,          # the whole file, decompressed
     name: str = 'IDX data',  # what to call it in an error
@@ -37,7 +37,7 @@ def parse_idx(
     if not prod(shape): raise ValueError(f'{name}: the header says {shape}, which is empty')
     return torch.frombuffer(raw, dtype=torch.uint8, offset=header).view(shape)
 
-# %% ../nbs/00_data.ipynb #81966784
+# %% ../nbs/00_data.ipynb #d1654258
 def read_idx(
     path: str | Path,       # the file; a name that ends in `.xz` is decompressed
     md5: str | None = None, # checksum of the decompressed content, in hexadecimal; None: not checked
@@ -51,7 +51,7 @@ def read_idx(
     if found != md5: raise ValueError(f'{path}: the md5 checksum is {found}, expected {md5}')
     return parse_idx(raw, str(path))
 
-# %% ../nbs/00_data.ipynb #24eee363
+# %% ../nbs/00_data.ipynb #a9dc16cc
 @contextmanager
 def atomic_path(
     path: str | Path, # the file to write or replace
@@ -65,7 +65,7 @@ def atomic_path(
         os.replace(temporary, path)
     finally: temporary.unlink(missing_ok=True)
 
-# %% ../nbs/00_data.ipynb #7f4fca41
+# %% ../nbs/00_data.ipynb #27842bb1
 mnist_md5 = {
     'train-images-idx3-ubyte': '6bbc9ace898e44ae57da46a324031adb',
     'train-labels-idx1-ubyte': 'a25bea736e30d166cdddb491f175f624',
@@ -79,7 +79,7 @@ def bundled(
     "Path of something that comes with the package."
     return Path(str(files('cvae_nbdev')/'bundled')).joinpath(*parts)
 
-# %% ../nbs/00_data.ipynb #585f7c77
+# %% ../nbs/00_data.ipynb #8674a88c
 def cache_folder() -> Path:
     "Where data are unpacked and downloaded to; below `XDG_CACHE_HOME` if that is set."
     return xdg_cache_home()/'cvae_nbdev'
@@ -91,7 +91,7 @@ def _unpack_mnist(root):
         target.parent.mkdir(parents=True, exist_ok=True)
         with lzma.open(bundled('mnist', f'{name}.xz')) as f, atomic_path(target) as p: p.write_bytes(f.read())
 
-# %% ../nbs/00_data.ipynb #391545e7
+# %% ../nbs/00_data.ipynb #6da93b08
 def read_mnist_file(
     name: str,  # a key of `mnist_md5`
     root: Path, # cache folder
@@ -110,7 +110,7 @@ def read_mnist_file(
             except OSError: break
     return read_idx(bundled('mnist', f'{name}.xz'), mnist_md5[name])
 
-# %% ../nbs/00_data.ipynb #98cdd30f
+# %% ../nbs/00_data.ipynb #63d69965
 def check_labels(
     labels,                 # tensor, array or sequence of whole numbers
     num_classes: int,       # labels are in 0..num_classes-1
@@ -127,7 +127,7 @@ def check_labels(
         raise ValueError(f'labels range from {low} to {high}, expected 0 to {num_classes - 1}')
     return labels.long()
 
-# %% ../nbs/00_data.ipynb #b30ad25a
+# %% ../nbs/00_data.ipynb #01c5e34c
 @dataclass(eq=False)
 class ImageSet:
     "Labelled grey images; `ValueError` if the parts do not fit together."
@@ -152,7 +152,7 @@ class ImageSet:
     @property
     def image_shape(self): return tuple(self.images.shape[1:])
 
-# %% ../nbs/00_data.ipynb #9b06f759
+# %% ../nbs/00_data.ipynb #edebf800
 @patch
 def __getitem__(
     self: ImageSet,
@@ -173,7 +173,7 @@ def to(
 def __repr__(self: ImageSet):
     return f'ImageSet({self.name!r}: {len(self):,} images of {"x".join(map(str, self.image_shape))}, {self.num_classes} classes)'
 
-# %% ../nbs/00_data.ipynb #5496735e
+# %% ../nbs/00_data.ipynb #efd96ba7
 splits = ('train', 'valid', 'test')
 
 def _validation_part(data, split):
@@ -191,7 +191,7 @@ def load_mnist(
     data = ImageSet(images, labels, tuple('0123456789'), 'mnist')
     return data if split == 'test' else _validation_part(data, split)
 
-# %% ../nbs/00_data.ipynb #21cbb08b
+# %% ../nbs/00_data.ipynb #01821c62
 def new_figure(
     width: float,  # inches
     height: float, # inches
@@ -202,7 +202,7 @@ def new_figure(
     plt.close(figure)               # pyplot would show it a second time, and keep it for ever
     return figure
 
-# %% ../nbs/00_data.ipynb #387da1ed
+# %% ../nbs/00_data.ipynb #e39eab38
 def _mosaic(images):
     "`[R, C, H, W]` images as one `[R*(H+2), C*(W+2)]` picture, with a border of NaN, which is drawn transparent."
     framed = torch.nn.functional.pad(images.detach().float().cpu(), (1, 1, 1, 1), value=float('nan'))
@@ -231,7 +231,7 @@ def show_grid(
     ax.set(xlabel=column_label, ylabel=row_label, title=title)
     return figure
 
-# %% ../nbs/00_data.ipynb #db1812ee
+# %% ../nbs/00_data.ipynb #3a222b7b
 def derive_seed(
     seed: int,  # at least 0
     *keys: int, # at least 0, say which stream: an epoch, a purpose
@@ -239,7 +239,7 @@ def derive_seed(
     "The seed of one stream of random numbers, unrelated to the streams of other keys."
     return int(np.random.SeedSequence((seed, *keys)).generate_state(1, np.uint64)[0] >> np.uint64(1))
 
-# %% ../nbs/00_data.ipynb #e2cc03f0
+# %% ../nbs/00_data.ipynb #f8ebe639
 @patch
 def batches(
     self: ImageSet,
@@ -259,7 +259,7 @@ def batches(
             images,labels = self.images.index_select(0, picked), self.labels.index_select(0, picked)
         yield images/255, labels
 
-# %% ../nbs/00_data.ipynb #cccc9f81
+# %% ../nbs/00_data.ipynb #7680142c
 _torchvision_sets = { # name: (class in torchvision.datasets, its arguments)
     'fashion-mnist':   ('FashionMNIST', {}),
     'kmnist':          ('KMNIST', {}),
@@ -287,7 +287,7 @@ def load_torchvision(
     data = ImageSet(images, labels, tuple(names), name)
     return data if split == 'test' else _validation_part(data, split)
 
-# %% ../nbs/00_data.ipynb #6ea0c5bb
+# %% ../nbs/00_data.ipynb #2cf9110e
 def read_picture(
     path: str | Path,             # any picture file that Pillow reads
     image_shape: tuple[int, int], # height and width to resize to
@@ -306,7 +306,7 @@ def read_picture(
     image = torch.from_numpy(np.array(grey))
     return 255 - image if invert else image
 
-# %% ../nbs/00_data.ipynb #80ff0108
+# %% ../nbs/00_data.ipynb #9b32c39e
 def load_folder(
     folder: str | Path,           # holds a subfolder a class, or `train` and `test` folders that do
     split: str,                   # 'train', 'valid' or 'test'
@@ -328,7 +328,7 @@ def load_folder(
     images,labels = zip(*(found[i] for i in which.tolist()))
     return ImageSet(torch.stack(images), torch.tensor(labels), tuple(found.classes), str(folder))
 
-# %% ../nbs/00_data.ipynb #fb857765
+# %% ../nbs/00_data.ipynb #3ebd13f1
 def load_images(
     name: str | Path = 'mnist', # 'mnist', another known set, or a folder of pictures
     split: str = 'train',       # 'train', 'valid' or 'test'

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from .model import CVAEOutput
 
-# %% ../nbs/02_losses.ipynb #bfa22700
+# %% ../nbs/02_losses.ipynb #59712211
 def gaussian_nll(
     x: Tensor,      # `[B, H, W]` the image
     x_mean: Tensor, # `[B, H, W]` the decoded mean
@@ -25,7 +25,7 @@ def gaussian_nll(
     constant = squared_error.shape[1]*(log(std) + 0.5*log(2*pi))
     return squared_error.sum(-1)/(2*std**2) + constant
 
-# %% ../nbs/02_losses.ipynb #7a7f7344
+# %% ../nbs/02_losses.ipynb #88f4a9af
 def kl_to_standard_normal(
     mean: Tensor, # `[B, z_dim]` mean of q(z|x)
     var: Tensor,  # `[B, z_dim]` variance of q(z|x), positive
@@ -33,7 +33,7 @@ def kl_to_standard_normal(
     "KL(N(mean, diag(var)) || N(0, I)), in closed form (Kingma & Welling 2014, appendix B)."
     return -0.5*(1 + var.log() - mean.square() - var).sum(-1)
 
-# %% ../nbs/02_losses.ipynb #7ab09a59
+# %% ../nbs/02_losses.ipynb #a4d739ce
 def class_nll(
     logits: Tensor, # `[B, num_classes]`
     labels: Tensor, # int64 `[B]`
@@ -41,7 +41,7 @@ def class_nll(
     "-log q(y|x), the cross-entropy between the labels and the classifier's prediction."
     return F.cross_entropy(logits, labels, reduction='none')
 
-# %% ../nbs/02_losses.ipynb #7bd8e0b1
+# %% ../nbs/02_losses.ipynb #41bdf37f
 class CVAELoss(NamedTuple):
     "The terms of the loss; all of them mean nats per image."
     total: Tensor          # `vae_loss + digit_loss`, what is minimized

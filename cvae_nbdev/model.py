@@ -23,7 +23,7 @@ from torch import Tensor,nn
 import cvae_nbdev
 from .data import atomic_path,bundled
 
-# %% ../nbs/01_model.ipynb #28073d2f
+# %% ../nbs/01_model.ipynb #ac454a55
 def check_whole(
     name: str,    # of the setting, for the error
     value,
@@ -61,7 +61,7 @@ def check_sizes(
         raise ValueError(f'{name} is {value!r}, expected a tuple of {length or "any number of"} whole numbers')
     return tuple(check_whole(f'{name}[{i}]', o) for i,o in enumerate(value))
 
-# %% ../nbs/01_model.ipynb #36b809d2
+# %% ../nbs/01_model.ipynb #7d7268e7
 activations = {'sigmoid': nn.Sigmoid, 'tanh': nn.Tanh, 'relu': nn.ReLU, 'leaky_relu': nn.LeakyReLU,
                'elu': nn.ELU, 'gelu': nn.GELU, 'silu': nn.SiLU, 'softplus': nn.Softplus}
 
@@ -98,7 +98,7 @@ class CVAEConfig:
             raise ValueError(f'class_names is {names!r}, expected {self.num_classes} different names, as many as num_classes')
         object.__setattr__(self, 'class_names', names)
 
-# %% ../nbs/01_model.ipynb #00de0313
+# %% ../nbs/01_model.ipynb #8989ce0c
 def mlp(
     sizes,           # number of inputs, then of the units of each hidden layer
     activation: str, # a key of `activations`
@@ -118,7 +118,7 @@ def glorot_init(
             nn.init.xavier_uniform_(layer.weight, generator=generator)
             layer.bias.zero_()
 
-# %% ../nbs/01_model.ipynb #685fa198
+# %% ../nbs/01_model.ipynb #7ba49c2f
 class CVAE(nn.Module):
     "A variational autoencoder whose decoder reads a predicted class beside the latent vector."
     def __init__(
@@ -141,7 +141,7 @@ class CVAE(nn.Module):
     @property
     def device(self) -> torch.device: return self.encoder_mean.weight.device
 
-# %% ../nbs/01_model.ipynb #eeedd4e6
+# %% ../nbs/01_model.ipynb #9cff8a49
 class Posterior(NamedTuple):
     "The encoder's normal distribution over latent vectors, q(z|x)."
     mean: Tensor # `[B, z_dim]`
@@ -166,7 +166,7 @@ def encode(
     h = self.encoder(self.flatten(x)) # [B, encoder_layers[-1]]
     return Posterior(self.encoder_mean(h), self.config.min_var + self.encoder_log_var(h).exp())
 
-# %% ../nbs/01_model.ipynb #555a7d54
+# %% ../nbs/01_model.ipynb #fee8b701
 def reparameterize(
     mean: Tensor, # `[B, z_dim]`
     var: Tensor,  # `[B, z_dim]`, positive
@@ -176,7 +176,7 @@ def reparameterize(
     noise = torch.randn(mean.shape, generator=generator, device=mean.device, dtype=mean.dtype)
     return mean + var.sqrt()*noise
 
-# %% ../nbs/01_model.ipynb #e0ee6b94
+# %% ../nbs/01_model.ipynb #108fc253
 @patch
 def classify(
     self: CVAE,
@@ -192,7 +192,7 @@ def one_hot(
     "Certainty: probability 1 for the label's class."
     return nn.functional.one_hot(labels, num_classes).float()
 
-# %% ../nbs/01_model.ipynb #0a1be844
+# %% ../nbs/01_model.ipynb #a3285317
 @patch
 def decode(
     self: CVAE,
@@ -202,7 +202,7 @@ def decode(
     "Draw an image from each latent vector and its class."
     return self.decoder(torch.cat([z, probs], dim=-1)).unflatten(-1, self.config.image_shape)
 
-# %% ../nbs/01_model.ipynb #e4d6a4d2
+# %% ../nbs/01_model.ipynb #d087f632
 class CVAEOutput(NamedTuple):
     "Everything that the losses need."
     x_mean: Tensor       # `[B, H, W]` in (0, 1), the decoded image
@@ -221,7 +221,7 @@ def forward(
     z = reparameterize(*posterior, generator)
     return CVAEOutput(self.decode(z, logits.softmax(-1)), posterior, logits)
 
-# %% ../nbs/01_model.ipynb #029d2817
+# %% ../nbs/01_model.ipynb #68a3f8d4
 def _checksum(tensors):
     digest = hashlib.sha256()
     for name in sorted(tensors): digest.update(name.encode() + tensors[name].contiguous().numpy().tobytes())
@@ -249,7 +249,7 @@ def load_tensors(
     if metadata.get('sha256', '') not in ('', _checksum(tensors)): raise ValueError(f'{path}: its tensors do not match its checksum')
     return tensors
 
-# %% ../nbs/01_model.ipynb #61b63578
+# %% ../nbs/01_model.ipynb #53d778a7
 config_format = 1 # raised when older code could no longer read what is written
 
 def write_json(
@@ -292,7 +292,7 @@ def read_config(
         raise ValueError(f'{path}: has format {content["format"]}, this version of cvae_nbdev reads up to {config_format}')
     return content
 
-# %% ../nbs/01_model.ipynb #30130f5e
+# %% ../nbs/01_model.ipynb #587ee7bc
 @patch
 def save_pretrained(
     self: CVAE,

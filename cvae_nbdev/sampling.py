@@ -15,7 +15,7 @@ from torch import Tensor
 from .data import check_labels
 from .model import CVAE,check_seed,check_whole,one_hot
 
-# %% ../nbs/04_sampling.ipynb #8a3e8793
+# %% ../nbs/04_sampling.ipynb #bf082a45
 def as_images(
     model: CVAE,
     images,    # `[N, H, W]` or one `[H, W]`: uint8, or floats in [0, 1]; a tensor or an array
@@ -46,7 +46,7 @@ def as_styles(
     if not z.isfinite().all(): raise ValueError('z has values that are not finite')
     return z
 
-# %% ../nbs/04_sampling.ipynb #186a4dff
+# %% ../nbs/04_sampling.ipynb #6806dd40
 class Samples(NamedTuple):
     "Generated images with what they were generated from."
     images: Tensor # float32 `[N, H, W]` in (0, 1)
@@ -74,7 +74,7 @@ def generate(
     labels = labels.repeat_interleave(n)
     return Samples(model.decode(styles, one_hot(labels, c.num_classes)), labels, styles)
 
-# %% ../nbs/04_sampling.ipynb #8616729d
+# %% ../nbs/04_sampling.ipynb #71174a68
 class Inference(NamedTuple):
     "What the model reads from images."
     labels: Tensor        # int64 `[N]`, the most probable class
@@ -92,7 +92,7 @@ def infer(
     probabilities = model.classify(x).softmax(-1)
     return Inference(probabilities.argmax(-1), probabilities, *model.encode(x))
 
-# %% ../nbs/04_sampling.ipynb #84d0a644
+# %% ../nbs/04_sampling.ipynb #1bf0b412
 @torch.no_grad()
 def reconstruct(
     model: CVAE,
@@ -108,7 +108,7 @@ def reconstruct(
         probs = one_hot(labels.to(model.device), model.config.num_classes)
     return model.decode(model.encode(x).mean, probs)
 
-# %% ../nbs/04_sampling.ipynb #39c31561
+# %% ../nbs/04_sampling.ipynb #4134ba34
 @torch.no_grad()
 def restyle(
     model: CVAE,
@@ -120,7 +120,7 @@ def restyle(
     drawn = generate(model, labels, z=model.encode(x).mean).images # label by label
     return drawn.unflatten(0, (-1, len(x))).transpose(0, 1)
 
-# %% ../nbs/04_sampling.ipynb #72748d18
+# %% ../nbs/04_sampling.ipynb #eeccef27
 @torch.no_grad()
 def interpolate(
     model: CVAE,
@@ -142,7 +142,7 @@ def interpolate(
     t = torch.linspace(0, 1, steps, device=model.device)[:, None] # [steps, 1]
     return model.decode(styles[:1].lerp(styles[1:], t), probs[:1].lerp(probs[1:], t))
 
-# %% ../nbs/04_sampling.ipynb #04a9548c
+# %% ../nbs/04_sampling.ipynb #d7444225
 @torch.no_grad()
 def traverse(
     model: CVAE,

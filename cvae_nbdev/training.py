@@ -27,7 +27,7 @@ from .losses import CVAELoss,cvae_loss
 from .model import (CVAE,CVAEConfig,check_positive,check_seed,check_whole,config_from_dict,load_tensors,load_weights,
                               read_config,read_json,save_tensors,write_json)
 
-# %% ../nbs/03_training.ipynb #16de45d0
+# %% ../nbs/03_training.ipynb #f91bea0e
 @dataclass(frozen=True)
 class TrainConfig:
     "How to train; the defaults are those of the reference model."
@@ -44,7 +44,7 @@ class TrainConfig:
         object.__setattr__(self, 'digit_weight', check_positive('digit_weight', self.digit_weight, zero=True))
         check_seed(self.seed)
 
-# %% ../nbs/03_training.ipynb #4dce68f3
+# %% ../nbs/03_training.ipynb #6d6a6a6f
 def pick_device(
     name: str = 'auto', # 'auto', or a name that torch knows: 'cpu', 'cuda', 'cuda:1', 'mps'
 ) -> torch.device:
@@ -59,7 +59,7 @@ def pick_device(
         raise ValueError(f'device is {name!r}, but this machine has {available[device.type]} of that kind')
     return device
 
-# %% ../nbs/03_training.ipynb #364664f8
+# %% ../nbs/03_training.ipynb #bb714598
 @torch.no_grad()
 def evaluate_losses(
     model: CVAE,
@@ -78,7 +78,7 @@ def evaluate_losses(
         sums += len(x)*torch.stack([*loss, accuracy])
     return dict(zip([*CVAELoss._fields, 'accuracy'], (sums/len(data)).tolist()))
 
-# %% ../nbs/03_training.ipynb #3355aebe
+# %% ../nbs/03_training.ipynb #016373ff
 @torch.no_grad()
 def sample_classes(
     model: CVAE,
@@ -89,7 +89,7 @@ def sample_classes(
     z = torch.randn(1, c.z_dim, generator=torch.Generator().manual_seed(seed))
     return model.decode(z.expand(c.num_classes, -1).to(model.device), torch.eye(c.num_classes, device=model.device)).cpu()
 
-# %% ../nbs/03_training.ipynb #66aca71b
+# %% ../nbs/03_training.ipynb #3ec4e462
 def _values(): return field(default_factory=list)
 
 @dataclass
@@ -122,7 +122,7 @@ class History:
         for epoch,row in enumerate(zip(*columns.values()), 1): lines.append(f'{epoch} | ' + ' | '.join(f'{o:.4g}' for o in row))
         return '\n'.join(lines)
 
-# %% ../nbs/03_training.ipynb #1229610c
+# %% ../nbs/03_training.ipynb #df70da76
 def history_from_dict(
     values: dict,
     source: str,   # where they come from, for the error
@@ -134,7 +134,7 @@ def history_from_dict(
         raise ValueError(f'{source}: expected lists of numbers, all of one length')
     return history
 
-# %% ../nbs/03_training.ipynb #6d43397d
+# %% ../nbs/03_training.ipynb #0e2d8c19
 class Stream(IntEnum):
     "What random numbers are for; each purpose has its own stream."
     order = 0      # of the images in an epoch
@@ -178,7 +178,7 @@ def check_data(
         if getattr(data, name) != getattr(config, name):
             raise ValueError(f'the data have {name} {getattr(data, name)}, the model {getattr(config, name)}')
 
-# %% ../nbs/03_training.ipynb #589ae664
+# %% ../nbs/03_training.ipynb #43fe54c6
 @patch
 def train_step(
     self: Trainer,
@@ -208,7 +208,7 @@ def steps(
         yield self.step
         started = time.perf_counter() # what the caller did meanwhile is not training time
 
-# %% ../nbs/03_training.ipynb #c955a996
+# %% ../nbs/03_training.ipynb #937b6285
 @patch
 def running_losses(
     self: Trainer,
@@ -224,7 +224,7 @@ def running_losses(
     self.recent.clear()
     return dict(zip(CVAELoss._fields, losses.mean(0).tolist()))
 
-# %% ../nbs/03_training.ipynb #ff98fd70
+# %% ../nbs/03_training.ipynb #36603dcc
 @patch
 def end_epoch(
     self: Trainer,
@@ -239,7 +239,7 @@ def end_epoch(
     self.history.append(train, valid, self.seconds + time.perf_counter() - started)
     self.epoch,self.step,self.seconds = self.epoch + 1, 0, 0.
 
-# %% ../nbs/03_training.ipynb #52853551
+# %% ../nbs/03_training.ipynb #425076aa
 checkpoint_format = 1
 
 def fingerprint(
@@ -268,7 +268,7 @@ def state_dict(
             'weights': self.model.state_dict(), 'optimizer': self.optimizer.state_dict(), 'generator': self.generator.get_state(),
             'history': asdict(self.history), 'samples': self.samples}
 
-# %% ../nbs/03_training.ipynb #07dd2c2f
+# %% ../nbs/03_training.ipynb #e7ddca1f
 def _check_same(found, expected, path):
     "`ValueError` that names the first setting of a checkpoint that is not the expected one; more epochs are allowed."
     for section in ('model', 'train', 'data'):
@@ -297,7 +297,7 @@ def load_state_dict(
     self.epoch,self.step,self.seconds,self.samples = (state[o] for o in ('epoch', 'step', 'seconds', 'samples'))
     self.recent.clear()
 
-# %% ../nbs/03_training.ipynb #c09de439
+# %% ../nbs/03_training.ipynb #0833ca1d
 @patch
 def save_checkpoint(
     self: Trainer,
@@ -318,7 +318,7 @@ def load_checkpoint(
         raise ValueError(f'{path}: not a complete checkpoint ({str(e).splitlines()[0] if str(e) else type(e).__name__})') from None
     self.load_state_dict(state, str(path))
 
-# %% ../nbs/03_training.ipynb #0ca6e291
+# %% ../nbs/03_training.ipynb #10a265ec
 def plot_losses(
     history: History,
 ):                    # matplotlib `Figure`
@@ -340,7 +340,7 @@ def plot_samples(
     "A row for each epoch: one style, drawn as every class."
     return show_grid(samples, [f'epoch {i}' for i in range(1, len(samples) + 1)], class_names)
 
-# %% ../nbs/03_training.ipynb #33f2f427
+# %% ../nbs/03_training.ipynb #828e01e1
 class Run(NamedTuple):
     "What training leaves behind."
     model: CVAE
@@ -380,7 +380,7 @@ def load_run(
         raise ValueError(f'{folder/"samples.safetensors"}: expected one tensor, samples, of shape {shape}')
     return Run(model, history, samples['samples'])
 
-# %% ../nbs/03_training.ipynb #9adf70d4
+# %% ../nbs/03_training.ipynb #f8410042
 def open_run_folder(
     trainer: Trainer,
     folder: Path,
@@ -399,7 +399,7 @@ def open_run_folder(
     for name in there:
         if name != checkpoint.name: (folder/name).unlink()
 
-# %% ../nbs/03_training.ipynb #6e650db0
+# %% ../nbs/03_training.ipynb #29b3db94
 def fit(
     model: CVAE,                         # trained in place
     train: ImageSet,
