@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['run_command', 'command', 'parse_sizes', 'parse_labels', 'cvae_train', 'cvae_sample', 'one_or_more', 'cvae_infer']
 
-# %% ../nbs/07_cli.ipynb #213d853e
-import json,sys
+# %% ../nbs/07_cli.ipynb #0714d64b
+import json,signal,sys
 from dataclasses import fields
 from pathlib import Path
 from typing import Annotated
@@ -17,11 +17,11 @@ from fastcore import script
 from fastcore.script import anno_parser,store_true
 
 from .data import atomic_path,load_images,read_picture,show_grid
-from .model import CVAE,CVAEConfig,check_seed,check_whole
+from .model import CVAE,CVAEConfig,check_positive,check_seed,check_whole
 from .sampling import generate,infer
 from .training import TrainConfig,fit,pick_device
 
-# %% ../nbs/07_cli.ipynb #c482c0f1
+# %% ../nbs/07_cli.ipynb #cf06fb4d
 def _respell(parser, argv):
     "`argv` with each option spelled with hyphens or underscores, as the parser knows it."
     known = {o.replace('_', '-'): o for o in parser._option_string_actions}
@@ -42,8 +42,8 @@ def run_command(
     parser.error = fail
     options = vars(parser.parse_args(_respell(parser, sys.argv[1:] if argv is None else argv)))
     try: func(**{name: value for name,value in options.items() if name not in ('pdb', 'xtra')}) # two that fastcore adds
-    except (ValueError, OSError, MemoryError, torch.OutOfMemoryError) as e: fail(e)
-    except KeyboardInterrupt: fail('interrupted', 130)
+    except (ValueError, OSError, MemoryError, RuntimeError) as e: fail(e) # torch reports a device out of memory as a RuntimeError
+    except KeyboardInterrupt as e: fail(e if str(e) else 'interrupted', 128 + getattr(e, 'signum', signal.SIGINT))
 
 def command(
     func,
@@ -72,7 +72,7 @@ def parse_labels(
     if not named: raise ValueError(f'digits are empty, expected some of {" ".join(class_names)}')
     return [class_names.index(o) for o in named]
 
-# %% ../nbs/07_cli.ipynb #4fab7046
+# %% ../nbs/07_cli.ipynb #962038ab
 @command
 def cvae_train(
     out: str = 'runs/post',     # run folder to write
@@ -95,6 +95,7 @@ def cvae_train(
     min_var: float = 1e-5,      # smallest variance of the encoder
     resume: store_true = False,    # go on with an unfinished run
     overwrite: store_true = False, # replace a run that is there
+    checkpoint_seconds: float = 60., # between checkpoints within an epoch
     device: str = 'auto',       # auto, cpu, cuda or mps
 ):
     "Train a model and write its run folder; by default the reference model on the bundled MNIST."
@@ -104,10 +105,11 @@ def cvae_train(
     settings = dict(**sizes, z_dim=z_dim, activation=activation, decoder_std=decoder_std, min_var=min_var)
     CVAEConfig(**settings)                       # complains before the data are loaded
     pick_device(device)
+    check_positive('checkpoint_seconds', checkpoint_seconds, zero=True)
     train,valid = (load_images(data, split, sizes['image_shape']) for split in ('train', 'valid'))
     names = train.class_names if class_names is None else tuple(class_names.split(','))
     config = CVAEConfig(**settings, num_classes=train.num_classes if num_classes is None else num_classes, class_names=names)
-    history = fit(CVAE(config, seed), train, valid, train_config, out, device, resume, overwrite).history
+    history = fit(CVAE(config, seed), train, valid, train_config, out, device, resume, overwrite, checkpoint_seconds).history
     print(f'VAE loss {history.vae_loss[-1]:.1f}, digit loss {history.digit_loss[-1]:.2f} nats per image, '
           f'validation accuracy {history.valid_accuracy[-1]:.3f}. Look at {Path(out)/"samples.png"}.')
 

@@ -8,11 +8,11 @@ __all__ = ['activations', 'config_format', 'check_whole', 'check_positive', 'che
            'load_tensors', 'write_json', 'read_json', 'config_from_dict', 'read_config', 'pretrained_folder',
            'load_weights']
 
-# %% ../nbs/01_model.ipynb #66ab268a
+# %% ../nbs/01_model.ipynb #3b66994f
 import hashlib,json
 from dataclasses import asdict,dataclass,fields
 from itertools import pairwise
-from math import isfinite,prod
+from math import prod
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,17 +21,18 @@ from fastcore.basics import patch
 from torch import Tensor,nn
 
 import cvae_nbdev
-from .data import atomic_path,bundled
+from .data import atomic_path,bundled,check_class_names
 
-# %% ../nbs/01_model.ipynb #ac454a55
+# %% ../nbs/01_model.ipynb #d04cabe3
 def check_whole(
     name: str,    # of the setting, for the error
     value,
     low: int = 1, # smallest value allowed
+    high: int = 10**6, # largest value allowed
 ) -> int:
-    "A whole number of at least `low`, or `ValueError`."
-    if isinstance(value, bool) or not isinstance(value, int) or value < low:
-        raise ValueError(f'{name} is {value!r}, expected a whole number of at least {low}')
+    "A whole number in low..high, or `ValueError`."
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise ValueError(f'{name} is {value!r}, expected a whole number from {low} to {high}')
     return value
 
 def check_positive(
@@ -39,17 +40,17 @@ def check_positive(
     value,
     zero: bool = False, # is 0 allowed?
 ) -> float:
-    "A finite number above 0 (or 0, if allowed), or `ValueError`."
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not isfinite(value) or value < 0 or not (value or zero):
-        raise ValueError(f'{name} is {value!r}, expected a finite number {"of at least" if zero else "above"} 0')
+    "A number from 1e-12 to 1e6 (or 0, if allowed), or `ValueError`."
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not (1e-12 <= value <= 1e6 or value == 0 and zero): # NaN is neither
+        raise ValueError(f'{name} is {value!r}, expected a number from 1e-12 to 1e6{", or 0" if zero else ""}')
     return float(value)
 
 def check_seed(
     value,
 ) -> int:
     "A seed that every generator takes, a whole number in 0..2**63-1, or `ValueError`."
-    if check_whole('seed', value, low=0) >= 2**63: raise ValueError(f'seed is {value}, expected a whole number below 2**63')
-    return value
+    return check_whole('seed', value, low=0, high=2**63 - 1)
 
 def check_sizes(
     name: str, # of the setting, for the error
@@ -61,7 +62,7 @@ def check_sizes(
         raise ValueError(f'{name} is {value!r}, expected a tuple of {length or "any number of"} whole numbers')
     return tuple(check_whole(f'{name}[{i}]', o) for i,o in enumerate(value))
 
-# %% ../nbs/01_model.ipynb #7d7268e7
+# %% ../nbs/01_model.ipynb #86d756bb
 activations = {'sigmoid': nn.Sigmoid, 'tanh': nn.Tanh, 'relu': nn.ReLU, 'leaky_relu': nn.LeakyReLU,
                'elu': nn.ELU, 'gelu': nn.GELU, 'silu': nn.SiLU, 'softplus': nn.Softplus}
 
@@ -90,12 +91,9 @@ class CVAEConfig:
         self._check_class_names()
 
     def _check_class_names(self):
-        names = self.class_names
-        if not isinstance(names, (list, tuple)) or not all(isinstance(o, str) for o in names):
-            raise ValueError(f'class_names is {names!r}, expected a tuple of strings')
-        names = tuple(names) or tuple(map(str, range(self.num_classes)))
-        if len(names) != self.num_classes or len(set(names)) != len(names):
-            raise ValueError(f'class_names is {names!r}, expected {self.num_classes} different names, as many as num_classes')
+        names = tuple(map(str, range(self.num_classes))) if self.class_names in ((), []) else check_class_names(self.class_names)
+        if len(names) != self.num_classes:
+            raise ValueError(f'class_names is {names!r}, expected {self.num_classes} of them, as many as num_classes')
         object.__setattr__(self, 'class_names', names)
 
 # %% ../nbs/01_model.ipynb #8989ce0c
@@ -118,13 +116,13 @@ def glorot_init(
             nn.init.xavier_uniform_(layer.weight, generator=generator)
             layer.bias.zero_()
 
-# %% ../nbs/01_model.ipynb #7ba49c2f
+# %% ../nbs/01_model.ipynb #d2bfad4d
 class CVAE(nn.Module):
     "A variational autoencoder whose decoder reads a predicted class beside the latent vector."
     def __init__(
         self,
         config: CVAEConfig = CVAEConfig(),
-        seed: int = 42, # of the initial weights
+        seed: int | None = 42, # of the initial weights; None: they are left to be loaded
     ):
         super().__init__()
         self.config = c = config
@@ -136,7 +134,7 @@ class CVAE(nn.Module):
         self.encoder_log_var = nn.Linear(encoder_sizes[-1], c.z_dim)
         self.classifier = nn.Sequential(*mlp(classifier_sizes, c.activation), nn.Linear(classifier_sizes[-1], c.num_classes))
         self.decoder = nn.Sequential(*mlp(decoder_sizes, c.activation), nn.Linear(decoder_sizes[-1], pixels), nn.Sigmoid())
-        glorot_init(self, seed)
+        if seed is not None: glorot_init(self, seed)
 
     @property
     def device(self) -> torch.device: return self.encoder_mean.weight.device
@@ -221,10 +219,12 @@ def forward(
     z = reparameterize(*posterior, generator)
     return CVAEOutput(self.decode(z, logits.softmax(-1)), posterior, logits)
 
-# %% ../nbs/01_model.ipynb #68a3f8d4
+# %% ../nbs/01_model.ipynb #fe9a88b2
 def _checksum(tensors):
     digest = hashlib.sha256()
-    for name in sorted(tensors): digest.update(name.encode() + tensors[name].contiguous().numpy().tobytes())
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(tensors[name].contiguous().flatten().view(torch.uint8).numpy()) # as bytes, since NumPy does not know every type
     return digest.hexdigest()
 
 def save_tensors(
@@ -249,7 +249,7 @@ def load_tensors(
     if metadata.get('sha256', '') not in ('', _checksum(tensors)): raise ValueError(f'{path}: its tensors do not match its checksum')
     return tensors
 
-# %% ../nbs/01_model.ipynb #53d778a7
+# %% ../nbs/01_model.ipynb #4d95447d
 config_format = 1 # raised when older code could no longer read what is written
 
 def write_json(
@@ -264,7 +264,7 @@ def read_json(
 ):
     "Read JSON; `OSError` if the file cannot be read, `ValueError` if it is not JSON."
     try: return json.loads(Path(path).read_text(encoding='utf-8'))
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as e: raise ValueError(f'{path}: not JSON ({e})') from None
+    except (ValueError, RecursionError) as e: raise ValueError(f'{path}: not JSON ({e})') from None
 
 def config_from_dict(
     cls,           # a dataclass of settings
@@ -288,11 +288,11 @@ def read_config(
     content = read_json(path)
     if not isinstance(content, dict) or not isinstance(content.get('format'), int) or 'model' not in content:
         raise ValueError(f'{path}: not the configuration of a model')
-    if content['format'] > config_format:
-        raise ValueError(f'{path}: has format {content["format"]}, this version of cvae_nbdev reads up to {config_format}')
+    if not 1 <= content['format'] <= config_format:
+        raise ValueError(f'{path}: has format {content["format"]}, this version of cvae_nbdev reads 1 to {config_format}')
     return content
 
-# %% ../nbs/01_model.ipynb #587ee7bc
+# %% ../nbs/01_model.ipynb #c92c6f27
 @patch
 def save_pretrained(
     self: CVAE,
@@ -323,7 +323,8 @@ def from_pretrained(
 ) -> CVAE:
     "Load a saved model; `OSError` if files are missing, `ValueError` if they are damaged or do not fit together."
     folder = pretrained_folder(name)
-    model = cls(config_from_dict(CVAEConfig, read_config(folder)['model'], str(folder/'config.json')))
+    config = config_from_dict(CVAEConfig, read_config(folder)['model'], str(folder/'config.json'))
+    with torch.device('meta'): model = cls(config, seed=None) # shapes without memory, whatever sizes the file names
     load_weights(model, load_tensors(folder/'model.safetensors'), str(folder/'model.safetensors'))
     return model.to(device).eval()
 
@@ -338,4 +339,4 @@ def load_weights(
     for name in sorted(expected.keys() | found.keys()):
         if expected.get(name) != found.get(name):
             raise ValueError(f'{source}: {name} is {found.get(name, "missing")}, expected {expected.get(name, "no such tensor")}')
-    model.load_state_dict(tensors)
+    model.load_state_dict(tensors, assign=model.device.type == 'meta')

@@ -15,14 +15,14 @@ from torch import Tensor
 from .data import check_labels
 from .model import CVAE,check_seed,check_whole,one_hot
 
-# %% ../nbs/04_sampling.ipynb #bf082a45
+# %% ../nbs/04_sampling.ipynb #4b90ecc4
 def as_images(
     model: CVAE,
     images,    # `[N, H, W]` or one `[H, W]`: uint8, or floats in [0, 1]; a tensor or an array
 ) -> Tensor:   # float32 `[N, H, W]` in [0, 1], on the model's device
     "Images as the model reads them; `ValueError` for a wrong shape, values outside the range, NaN, or none at all."
     try: x = torch.as_tensor(images, device=model.device)
-    except (TypeError, ValueError, RuntimeError) as e: raise ValueError(f'images must be a tensor or an array of numbers: {e}') from None
+    except (TypeError, ValueError, RuntimeError, OverflowError) as e: raise ValueError(f'images must be a tensor or an array of numbers: {e}') from None
     if x.dim() == 2: x = x[None]
     height,width = model.config.image_shape
     if x.dim() != 3 or x.shape[1:] != (height, width) or not len(x):
@@ -38,13 +38,13 @@ def as_styles(
     z,         # `[N, z_dim]` or one `[z_dim]`, finite; a tensor, an array or a list
 ) -> Tensor:   # float32 `[N, z_dim]`, on the model's device
     "Latent vectors as the model reads them; `ValueError` for a wrong shape, or values that are not finite."
-    try: z = torch.as_tensor(z, device=model.device, dtype=torch.float32)
-    except (TypeError, ValueError, RuntimeError) as e: raise ValueError(f'z must be an array of numbers: {e}') from None
+    try: z = torch.as_tensor(z, device=model.device)
+    except (TypeError, ValueError, RuntimeError, OverflowError) as e: raise ValueError(f'z must be an array of numbers: {e}') from None
     if z.dim() == 1: z = z[None]
     if z.dim() != 2 or z.shape[1] != model.config.z_dim or not len(z):
         raise ValueError(f'z has shape {tuple(z.shape)}, expected [N, {model.config.z_dim}] with N at least 1')
-    if not z.isfinite().all(): raise ValueError('z has values that are not finite')
-    return z
+    if z.is_complex() or not z.isfinite().all(): raise ValueError('z has values that are not finite, real numbers')
+    return z.float()
 
 # %% ../nbs/04_sampling.ipynb #6806dd40
 class Samples(NamedTuple):

@@ -5,16 +5,19 @@
 # %% auto #0
 __all__ = ['checkpoint_format', 'result_files', 'TrainConfig', 'pick_device', 'evaluate_losses', 'sample_classes', 'History',
            'history_from_dict', 'Stream', 'Trainer', 'check_data', 'fingerprint', 'plot_losses', 'plot_samples', 'Run',
-           'load_run', 'open_run_folder', 'fit']
+           'load_run', 'open_run_folder', 'Interrupted', 'noted_signals', 'fit']
 
-# %% ../nbs/03_training.ipynb #71f1f847
-import time
+# %% ../nbs/03_training.ipynb #32a9edb2
+import signal,threading,time
+from contextlib import contextmanager
 from dataclasses import asdict,dataclass,field
 from enum import IntEnum
 from hashlib import sha256
+from io import BytesIO
+from math import isfinite
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import NamedTuple
+from zipfile import BadZipFile,ZipFile
 
 import torch
 from fastcore.basics import patch
@@ -22,7 +25,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 import cvae_nbdev
-from .data import ImageSet,atomic_path,derive_seed,new_figure,show_grid
+from .data import ImageSet,atomic_path,derive_seed,new_figure,show_grid,temporary_prefix
 from .losses import CVAELoss,cvae_loss
 from .model import (CVAE,CVAEConfig,check_positive,check_seed,check_whole,config_from_dict,load_tensors,load_weights,
                               read_config,read_json,save_tensors,write_json)
@@ -224,7 +227,7 @@ def running_losses(
     self.recent.clear()
     return dict(zip(CVAELoss._fields, losses.mean(0).tolist()))
 
-# %% ../nbs/03_training.ipynb #36603dcc
+# %% ../nbs/03_training.ipynb #171c9293
 @patch
 def end_epoch(
     self: Trainer,
@@ -234,12 +237,13 @@ def end_epoch(
     self.running_losses() # a last look, in case they are not finite
     seed,weight = self.config.seed, self.config.digit_weight
     train,valid = (evaluate_losses(self.model, o, weight, derive_seed(seed, Stream.evaluation)) for o in (self.train_set, self.valid_set))
+    if not isfinite(train['total']): raise ValueError(f'the loss is not finite after epoch {self.epoch + 1}; a lower learning_rate may help')
     sample = sample_classes(self.model, derive_seed(seed, Stream.style, self.epoch))
     self.samples = torch.cat([self.samples, sample[None]])
     self.history.append(train, valid, self.seconds + time.perf_counter() - started)
     self.epoch,self.step,self.seconds = self.epoch + 1, 0, 0.
 
-# %% ../nbs/03_training.ipynb #425076aa
+# %% ../nbs/03_training.ipynb #54855826
 checkpoint_format = 1
 
 def fingerprint(
@@ -256,7 +260,8 @@ def description(
 ) -> dict:
     "What a checkpoint must agree on with the run that resumes from it."
     if not hasattr(self, '_data'): self._data = {name: fingerprint(o) for name,o in (('train', self.train_set), ('valid', self.valid_set))}
-    return {'model': asdict(self.model.config), 'train': asdict(self.config), 'data': self._data}
+    return {'model': asdict(self.model.config), 'train': asdict(self.config), 'data': self._data,
+            'machine': {'device': self.generator.device.type}} # on another one, sums and random numbers come out differently
 
 @patch
 def state_dict(
@@ -268,10 +273,10 @@ def state_dict(
             'weights': self.model.state_dict(), 'optimizer': self.optimizer.state_dict(), 'generator': self.generator.get_state(),
             'history': asdict(self.history), 'samples': self.samples}
 
-# %% ../nbs/03_training.ipynb #e7ddca1f
+# %% ../nbs/03_training.ipynb #3a5e070b
 def _check_same(found, expected, path):
     "`ValueError` that names the first setting of a checkpoint that is not the expected one; more epochs are allowed."
-    for section in ('model', 'train', 'data'):
+    for section in ('model', 'train', 'data', 'machine'):
         for name,value in expected[section].items():
             was = found[section].get(name)
             grows = (section, name) == ('train', 'epochs') and isinstance(was, int) and was <= value
@@ -285,27 +290,35 @@ def load_state_dict(
     state: dict,        # as `state_dict` gives it
     path: str = 'checkpoint', # where it comes from, for the error
 ):
-    "Go on from there; `ValueError` if it belongs to other settings or other data."
+    "Go on from there; `ValueError` if it belongs to other settings or other data, or is something else."
     if not isinstance(state, dict) or not self.state_dict().keys() <= state.keys(): raise ValueError(f'{path}: not a checkpoint of a training run')
-    if state['format'] != checkpoint_format:
-        raise ValueError(f'{path}: has format {state["format"]}, this version of cvae_nbdev reads {checkpoint_format}')
-    _check_same(state, self.description(), path)
-    load_weights(self.model, state['weights'], path)
-    self.optimizer.load_state_dict(state['optimizer'])
-    self.generator.set_state(state['generator'])
-    self.history = history_from_dict(state['history'], path)
-    self.epoch,self.step,self.seconds,self.samples = (state[o] for o in ('epoch', 'step', 'seconds', 'samples'))
+    if not isinstance(state['format'], int) or state['format'] != checkpoint_format:
+        raise ValueError(f'{path}: has format {state["format"]!r}, this version of cvae_nbdev reads {checkpoint_format}')
+    try:
+        _check_same(state, self.description(), path)
+        load_weights(self.model, state['weights'], path)
+        self.optimizer.load_state_dict(state['optimizer'])
+        self.generator.set_state(state['generator'])
+        self.history = history_from_dict(state['history'], path)
+        self.epoch = check_whole(f'{path}: epoch', state['epoch'], len(self.history), len(self.history))
+        self.step = check_whole(f'{path}: step', state['step'], 0, self.steps_per_epoch)
+        self.seconds,self.samples = float(state['seconds']), state['samples'].view(self.epoch, *self.samples.shape[1:])
+    except (KeyError, TypeError, AttributeError, IndexError, RuntimeError) as e: raise ValueError(f'{path}: not a checkpoint of this run ({e})') from None
     self.recent.clear()
 
-# %% ../nbs/03_training.ipynb #0833ca1d
+# %% ../nbs/03_training.ipynb #a516e9f5
 @patch
 def save_checkpoint(
     self: Trainer,
     path: str | Path,
 ):
-    "Write the state of the run, whole or not at all; `ValueError` if a loss is not finite, which leaves the file as it was."
+    "Write the state of the run, whole or not at all; `ValueError` if a loss or a weight is not finite, which leaves the file as it was."
     self.running_losses()
-    with atomic_path(path) as p: torch.save(self.state_dict(), p)
+    if not torch.nn.utils.parameters_to_vector(self.model.parameters()).isfinite().all():
+        raise ValueError(f'the weights are not finite at epoch {self.epoch + 1}, step {self.step}; a lower learning_rate may help')
+    buffer = BytesIO() # torch's own writer would report a full disk as a RuntimeError
+    torch.save(self.state_dict(), buffer)
+    with atomic_path(path) as p: p.write_bytes(buffer.getbuffer())
 
 @patch
 def load_checkpoint(
@@ -313,8 +326,12 @@ def load_checkpoint(
     path: str | Path,
 ):
     "Go on from a file; `OSError` if it cannot be read, `ValueError` if it is damaged or belongs to another run."
-    try: state = torch.load(path, map_location='cpu', weights_only=True)
-    except (RuntimeError, UnpicklingError, EOFError, ValueError, KeyError) as e:
+    try:
+        with ZipFile(path) as f: damaged = f.testzip()
+        if damaged: raise BadZipFile(f'{damaged} does not match its checksum')
+        state = torch.load(path, map_location='cpu', weights_only=True)
+    except OSError: raise
+    except Exception as e: # a decoder meets arbitrary bytes, and raises whatever it runs into
         raise ValueError(f'{path}: not a complete checkpoint ({str(e).splitlines()[0] if str(e) else type(e).__name__})') from None
     self.load_state_dict(state, str(path))
 
@@ -380,7 +397,7 @@ def load_run(
         raise ValueError(f'{folder/"samples.safetensors"}: expected one tensor, samples, of shape {shape}')
     return Run(model, history, samples['samples'])
 
-# %% ../nbs/03_training.ipynb #f8410042
+# %% ../nbs/03_training.ipynb #4fedbc2e
 def open_run_folder(
     trainer: Trainer,
     folder: Path,
@@ -392,6 +409,7 @@ def open_run_folder(
     there = [name for name in (*result_files, checkpoint.name) if (folder/name).exists()]
     if there and not (resume or overwrite):
         raise FileExistsError(f'{folder}: already holds a run; resume or overwrite it, or choose another folder')
+    for o in folder.glob(f'{temporary_prefix}*'): o.unlink() # of a run that was killed while it wrote
     if resume and checkpoint.exists(): return trainer.load_checkpoint(checkpoint)
     if resume and there: raise FileExistsError(f'{folder}: holds a finished run, there is nothing to resume')
     folder.mkdir(parents=True, exist_ok=True)
@@ -399,7 +417,42 @@ def open_run_folder(
     for name in there:
         if name != checkpoint.name: (folder/name).unlink()
 
-# %% ../nbs/03_training.ipynb #29b3db94
+# %% ../nbs/03_training.ipynb #c0eb0c91
+class Interrupted(KeyboardInterrupt):
+    "Training was stopped by a signal, between two steps."
+    def __init__(
+        self,
+        message: str,
+        signum: int,  # number of the signal
+    ):
+        super().__init__(message)
+        self.signum = signum
+
+@contextmanager
+def noted_signals():      # context manager; gives a list, to which arriving signals are added
+    "Within the block, SIGINT and SIGTERM are only noted; a second one is a `KeyboardInterrupt`."
+    noted,usual = [], {}
+    def note(signum, frame):
+        noted.append(signum)
+        if len(noted) > 1: raise KeyboardInterrupt
+    if threading.current_thread() is threading.main_thread(): # no other thread may set a handler
+        usual = {o: signal.signal(o, note) for o in (signal.SIGINT, signal.SIGTERM)}
+    try: yield noted
+    finally:
+        for signum,handler in usual.items(): signal.signal(signum, handler)
+
+# %% ../nbs/03_training.ipynb #5dc30567
+@patch
+def run(
+    self: Trainer,
+):                 # iterator of the number of steps done in this epoch; 0 after its end
+    "Train to the end of the last epoch, pausing after each step and after each epoch."
+    while self.epoch < self.config.epochs:
+        yield from self.steps()
+        self.end_epoch()
+        yield self.step
+
+# %% ../nbs/03_training.ipynb #a8e55dfd
 def fit(
     model: CVAE,                         # trained in place
     train: ImageSet,
@@ -416,20 +469,21 @@ def fit(
     trainer = Trainer(model, train, valid, config, device)
     folder = None if run_dir is None else Path(run_dir)
     if folder: open_run_folder(trainer, folder, resume, overwrite)
-    saved = time.monotonic()
-    with tqdm(total=config.epochs*trainer.steps_per_epoch, initial=trainer.epoch*trainer.steps_per_epoch + trainer.step,
-              unit='step', disable=not progress) as bar:
-        while trainer.epoch < config.epochs:
-            bar.set_description(f'epoch {trainer.epoch + 1} of {config.epochs}')
-            for step in trainer.steps():
-                bar.update()
-                if step % 100 == 0: bar.set_postfix({name: f'{o:.1f}' for name,o in trainer.running_losses().items()}, refresh=False)
-                if folder and time.monotonic() - saved > checkpoint_seconds:
-                    trainer.save_checkpoint(folder/'checkpoint.pt')
-                    saved = time.monotonic()
-            trainer.end_epoch()
-            if folder: trainer.save_checkpoint(folder/'checkpoint.pt')
-    if folder:
-        trainer.save_run(folder)
-        (folder/'checkpoint.pt').unlink()
+    done,total = (epoch*trainer.steps_per_epoch for epoch in (trainer.epoch, config.epochs))
+    with noted_signals() as noted, tqdm(initial=done + trainer.step, total=total, unit='step', disable=not progress) as bar:
+        saved = time.monotonic()
+        for step in trainer.run():
+            if step: bar.update()
+            if step % 100 == 0:
+                bar.set_description(f'{trainer.epoch} of {config.epochs} epochs', refresh=False)
+                bar.set_postfix({name: f'{o:.1f}' for name,o in trainer.running_losses().items()}, refresh=False)
+            if folder and (step == 0 or noted or time.monotonic() - saved > checkpoint_seconds):
+                trainer.save_checkpoint(folder/'checkpoint.pt')
+                saved = time.monotonic()
+            if noted:
+                remedy = 'resume to go on from there' if folder else 'nothing was saved, since there is no run folder'
+                raise Interrupted(f'interrupted after {trainer.epoch} epochs and {step} steps; {remedy}', noted[0])
+        if folder:
+            trainer.save_run(folder)
+            (folder/'checkpoint.pt').unlink()
     return Run(model, trainer.history, trainer.samples)

@@ -1,0 +1,16 @@
+"What the tests share: a small set of images, a small model, and a model saved on disk."
+import pytest
+
+from cvae_nbdev.data import load_images
+from cvae_nbdev.model import CVAE,CVAEConfig
+
+@pytest.fixture(scope='session')
+def images(): return load_images('mnist', 'test')[:600]
+
+@pytest.fixture
+def small_model(): return CVAE(CVAEConfig(image_shape=(4, 5), num_classes=3, z_dim=2, encoder_layers=(6,), classifier_layers=(6,), decoder_layers=(6,)))
+
+@pytest.fixture
+def saved_model(small_model, tmp_path):
+    small_model.save_pretrained(tmp_path/'model')
+    return tmp_path/'model'

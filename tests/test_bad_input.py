@@ -1,0 +1,191 @@
+"Whatever is handed in, only the documented errors come out: `ValueError` or `OSError`, and one line from a command."
+import json,random
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck,given,settings,strategies as st
+from safetensors.torch import save_file
+
+from cvae_nbdev import cli
+from cvae_nbdev.data import ImageSet,parse_idx
+from cvae_nbdev.model import CVAE,CVAEConfig
+from cvae_nbdev.sampling import generate
+from cvae_nbdev.training import TrainConfig,Trainer,fit
+
+fuzz = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
+anything = st.recursive(scalars, lambda o: st.lists(o, max_size=4) | st.dictionaries(st.text(max_size=5), o, max_size=3), max_leaves=8)
+
+def values_for(cls): return st.fixed_dictionaries({}, optional={name: anything for name in cls.__dataclass_fields__})
+
+# --- arbitrary input
+
+@fuzz
+@given(st.binary(max_size=64) | st.builds(lambda n,dims,body: bytes([0, 0, 8, n]) + b''.join(o.to_bytes(4, 'big') for o in dims) + body,
+                                          st.integers(0, 255), st.lists(st.integers(0, 2**32 - 1) | st.integers(0, 3), max_size=4), st.binary(max_size=32)))
+def test_idx(raw):
+    try: parsed = parse_idx(bytearray(raw))
+    except ValueError: return
+    assert parsed.dtype == torch.uint8 and parsed.numel() == len(raw) - 4 - 4*parsed.dim()
+
+@pytest.mark.parametrize('cls', [CVAEConfig, TrainConfig])
+@fuzz
+@given(st.data())
+def test_configs(cls, data):
+    values = data.draw(values_for(cls))
+    try: config = cls(**values)
+    except ValueError as e: assert str(e)
+    else: assert cls(**{name: getattr(config, name) for name in cls.__dataclass_fields__}) == config
+
+tensors = st.builds(lambda shape,dtype: torch.zeros(shape, dtype=dtype), st.lists(st.integers(0, 3), max_size=4),
+                    st.sampled_from([torch.uint8, torch.int64, torch.int16, torch.uint16, torch.float32, torch.bool, torch.complex64]))
+
+@fuzz
+@given(tensors | anything, tensors | anything, anything | st.just('abc'), anything)
+def test_image_set(images, labels, class_names, name):
+    try: data = ImageSet(images, labels, class_names, name)
+    except ValueError as e: assert str(e)
+    else: assert len(data.labels) == len(data.images) and data.labels.max() < data.num_classes
+
+@fuzz
+@given(st.data())
+def test_generate(data):
+    model = CVAE(CVAEConfig(image_shape=(2, 3), num_classes=3, z_dim=2))
+    labels,z = (data.draw(anything | tensors) for _ in range(2))
+    n,seed = data.draw(anything.filter(lambda o: not isinstance(o, int) or o < 100)), data.draw(anything)
+    try: samples = generate(model, labels, n, z, seed)
+    except ValueError as e: assert str(e)
+    else: assert len(samples.images) == len(samples.labels) == len(samples.z) > 0 and samples.images.isfinite().all()
+
+@fuzz
+@given(anything | st.fixed_dictionaries({'format': anything | st.just(1), 'model': values_for(CVAEConfig)}))
+def test_config_file(saved_model, content):
+    (saved_model/'config.json').write_text(json.dumps(content))
+    try: CVAE.from_pretrained(saved_model)
+    except (ValueError, OSError) as e: assert 'config.json' in str(e) or 'model.safetensors' in str(e)
+
+@fuzz
+@given(st.binary(max_size=200))
+def test_weights_file_of_noise(saved_model, content):
+    (saved_model/'model.safetensors').write_bytes(content)
+    with pytest.raises(ValueError, match='model.safetensors'): CVAE.from_pretrained(saved_model)
+
+@fuzz
+@given(st.dictionaries(st.text(max_size=5) | st.sampled_from(['encoder.0.weight', 'decoder.0.bias']), tensors, max_size=3))
+def test_weights_file_of_others(saved_model, tensors):
+    save_file(tensors, saved_model/'model.safetensors')
+    with pytest.raises(ValueError, match='model.safetensors'): CVAE.from_pretrained(saved_model)
+
+# --- damaged files
+
+def damaged(content, rng):
+    "The content with a bit flipped, or cut short."
+    content = bytearray(content)
+    if rng.random() < 0.7: content[rng.randrange(len(content))] ^= 1 << rng.randrange(8)
+    else: del content[rng.randrange(len(content)):]
+    return content
+
+def test_damaged_weights(saved_model):
+    path,rng = saved_model/'model.safetensors', random.Random(0)
+    original,expected = path.read_bytes(), CVAE.from_pretrained(saved_model).state_dict()
+    refused = 0
+    for _ in range(300):
+        path.write_bytes(damaged(original, rng))
+        try: found = CVAE.from_pretrained(saved_model).state_dict()
+        except ValueError as e: refused += 'model.safetensors' in str(e)
+        else: assert all(torch.equal(found[name], o) for name,o in expected.items()) # a bit of the metadata that nobody reads
+    assert refused > 250
+
+def test_damaged_checkpoint(images, tmp_path):
+    def trainer(): return Trainer(CVAE(CVAEConfig(encoder_layers=(4,), classifier_layers=(4,), decoder_layers=(4,))), images, images[:100], TrainConfig(epochs=2), 'cpu')
+    trained = trainer()
+    for _ in trained.steps(): pass
+    trained.end_epoch()
+    path,rng = tmp_path/'checkpoint.pt', random.Random(0)
+    trained.save_checkpoint(path)
+    original,refused = path.read_bytes(), 0
+    for _ in range(150):
+        path.write_bytes(damaged(original, rng))
+        found = trainer()
+        try: found.load_checkpoint(path)
+        except ValueError as e: refused += 'checkpoint.pt' in str(e)
+        else: # the padding between the parts of the archive
+            assert all(torch.equal(found.model.state_dict()[name], o) for name,o in trained.model.state_dict().items())
+            assert found.history == trained.history and torch.equal(found.samples, trained.samples)
+    assert refused > 100
+
+def test_foreign_checkpoint(images, tmp_path):
+    trainer = Trainer(CVAE(), images, images[:100], device='cpu')
+    for _ in trainer.steps(): pass
+    trainer.end_epoch()
+    state = trainer.state_dict()
+    for name in state.keys() - {'versions', 'seconds'}: # these two are only for people to read
+        for value in (None, 'x', -1, {}, [], torch.zeros(3)):
+            torch.save({**state, name: value}, tmp_path/'checkpoint.pt')
+            with pytest.raises(ValueError, match='checkpoint.pt'): trainer.load_checkpoint(tmp_path/'checkpoint.pt')
+
+# --- the commands: exit code 2 and one line, and nothing written
+
+commands = {
+    'cvae_train': [
+        '--epochs 0', '--epochs -1', '--epochs x', '--epochs 1.5', '--batch_size 0', '--batch_size 60000', '--learning_rate 0', '--learning_rate -1',
+        '--learning_rate nan', '--learning_rate inf', '--adam_epsilon 0', '--digit_weight -1', '--digit_weight nan', '--seed -1', '--seed 99999999999999999999',
+        '--image_shape 28', '--image_shape 0,28', '--image_shape a,b', '--image_shape 20,20', '--num_classes 0', '--num_classes 9', '--class_names a,b',
+        '--class_names a,a,b,c,d,e,f,g,h,i', '--z_dim 0', '--z_dim 9999999999', '--encoder_layers 0', '--encoder_layers x', '--classifier_layers 1,,2',
+        '--decoder_layers -5', '--activation swish', '--decoder_std 0', '--decoder_std -1', '--decoder_std 1e300', '--min_var 0', '--data nothing', '--data empty',
+        '--data broken', '--device gpu', '--device cuda:99', '--device mps:7', '--checkpoint_seconds nan', '--out file/run', '--out finished', '--resume --out finished',
+        '--no_such_option', '--epochs',
+    ],
+    'cvae_sample': [
+        '', 'nobody', 'empty', 'file', 'post --digits x', 'post --digits 10,11', "post --digits ''", 'post --n 0', 'post --n -3', 'post --n x', 'post --seed -1',
+        'post --out picture.jpg', 'post --out no/such/folder.png', 'post --device gpu', 'post extra', 'newer', 'truncated', 'other_shape', 'not_json',
+    ],
+    'cvae_infer': [
+        '', 'post', 'post missing.png', 'post text.png', 'post seven.png text.png', 'post empty', 'post truncated.png', 'nobody seven.png', 'post seven.png --device gpu',
+        'post seven.png --colour',
+    ],
+}
+
+@pytest.fixture(scope='module')
+def folder(tmp_path_factory):
+    "A folder with all kinds of things that a command might be pointed at."
+    from PIL import Image
+    here = tmp_path_factory.mktemp('commands')
+    (here/'empty').mkdir()
+    (here/'file').write_text('not a folder')
+    (here/'text.png').write_text('not a picture')
+    Image.fromarray(np.zeros((28, 28), np.uint8)).save(here/'seven.png')
+    (here/'truncated.png').write_bytes((here/'seven.png').read_bytes()[:50])
+    (here/'broken'/'a').mkdir(parents=True)
+    (here/'broken'/'a'/'x.png').write_text('not a picture')
+    small = CVAE(CVAEConfig(z_dim=2, encoder_layers=(4,), classifier_layers=(4,), decoder_layers=(4,)))
+    for name in ('finished', 'newer', 'truncated', 'other_shape', 'not_json'): small.save_pretrained(here/name)
+    config = json.loads((here/'newer'/'config.json').read_text())
+    (here/'newer'/'config.json').write_text(json.dumps(config | {'format': 99}))
+    (here/'other_shape'/'config.json').write_text(json.dumps(config | {'model': config['model'] | {'z_dim': 3}}))
+    (here/'not_json'/'config.json').write_text('{')
+    weights = here/'truncated'/'model.safetensors'
+    weights.write_bytes(weights.read_bytes()[:-10])
+    return here
+
+def contents(folder): return {o: o.read_bytes() for o in folder.rglob('*') if o.is_file()}
+
+@pytest.mark.parametrize('command,words', [(name, words) for name,all_words in commands.items() for words in all_words])
+def test_commands(command, words, folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    before = contents(folder)
+    with pytest.raises(SystemExit) as stopped: cli.run_command(getattr(cli, command), [o.strip("'") for o in words.split()])
+    printed = capsys.readouterr()
+    assert stopped.value.code == 2 and printed.out == ''
+    assert printed.err.startswith(f'{command}: ') and printed.err.count('\n') == 1, printed.err
+    assert contents(folder) == before
+
+def test_a_loss_that_stops_being_finite(images, tmp_path):
+    config = TrainConfig(epochs=3, learning_rate=1e5)
+    with pytest.raises(ValueError, match=r'not finite (at epoch \d+, step \d+: total|after epoch)'):
+        fit(CVAE(CVAEConfig(activation='relu')), images, images[:100], config, tmp_path/'run', 'cpu', progress=False, checkpoint_seconds=0)
+    assert [o.name for o in (tmp_path/'run').iterdir()] == ['checkpoint.pt']
+    trainer = Trainer(CVAE(CVAEConfig(activation='relu')), images, images[:100], config, 'cpu')
+    trainer.load_checkpoint(tmp_path/'run'/'checkpoint.pt') # the last good one
+    assert all(o.isfinite().all() for o in trainer.model.parameters())
