@@ -141,6 +141,7 @@ commands = {
         '', 'nobody', 'empty', 'file', 'post --digits x', 'post --digits 10,11', "post --digits ''", 'post --n 0', 'post --n -3', 'post --n x', 'post --seed -1',
         'post --out picture.jpg', 'post --out no/such/folder.png', 'post --device gpu', 'post extra', 'newer', 'truncated', 'other_shape', 'not_json',
     ],
+    'cvae_evaluate': ['', 'nobody', 'empty', 'post --seed -1', 'post --out no/such/metrics.json', 'post --device gpu', 'post --quickly', 'newer'],
     'cvae_infer': [
         '', 'post', 'post missing.png', 'post text.png', 'post seven.png text.png', 'post empty', 'post truncated.png', 'nobody seven.png', 'post seven.png --device gpu',
         'post seven.png --colour',
