@@ -292,7 +292,7 @@ def read_config(
         raise ValueError(f'{path}: has format {content["format"]}, this version of cvae_nbdev reads 1 to {config_format}')
     return content
 
-# %% ../nbs/01_model.ipynb #c92c6f27
+# %% ../nbs/01_model.ipynb #286c071a
 @patch
 def save_pretrained(
     self: CVAE,
@@ -329,7 +329,7 @@ def from_pretrained(
     return model.to(device).eval()
 
 def load_weights(
-    model: CVAE,
+    model: nn.Module,
     tensors: dict[str, Tensor],
     source: str,                # where they come from, for the error
 ):
@@ -339,4 +339,4 @@ def load_weights(
     for name in sorted(expected.keys() | found.keys()):
         if expected.get(name) != found.get(name):
             raise ValueError(f'{source}: {name} is {found.get(name, "missing")}, expected {expected.get(name, "no such tensor")}')
-    model.load_state_dict(tensors, assign=model.device.type == 'meta')
+    model.load_state_dict(tensors, assign=next(model.parameters()).is_meta)
