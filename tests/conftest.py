@@ -1,8 +1,9 @@
-"What the tests share: a small set of images, a small model, and a model saved on disk."
+"What the tests share: a small set of images, a small model, a model saved on disk, and a browser."
 import pytest
 
 from cvae_nbdev.data import load_images
 from cvae_nbdev.model import CVAE,CVAEConfig
+from in_browser import find_chromium,open_browser
 
 @pytest.fixture(scope='session')
 def images(): return load_images('mnist', 'test')[:600]
@@ -14,3 +15,9 @@ def small_model(): return CVAE(CVAEConfig(image_shape=(4, 5), num_classes=3, z_d
 def saved_model(small_model, tmp_path):
     small_model.save_pretrained(tmp_path/'model')
     return tmp_path/'model'
+
+@pytest.fixture(scope='session')
+def browser():
+    pytest.importorskip('playwright', reason='playwright is not installed')
+    if not find_chromium(): pytest.skip('there is no Chromium here')
+    with open_browser() as o: yield o
