@@ -18,6 +18,5 @@ def saved_model(small_model, tmp_path):
 
 @pytest.fixture(scope='session')
 def browser():
-    pytest.importorskip('playwright', reason='playwright is not installed')
-    if not find_chromium(): pytest.skip('there is no Chromium here')
+    if not find_chromium(): pytest.skip('no Chromium is installed')
     with open_browser() as o: yield o

@@ -1,4 +1,4 @@
-"Checks that nbdev can prepare every notebook for the site, and that the site's pages and links lead somewhere. Run it at the top level."
+"Checks that nbdev can prepare every notebook for the site, and that the site's pages, files and links lead somewhere. Run it at the top level."
 import json,re,sys
 from pathlib import Path
 
@@ -20,8 +20,11 @@ def problems():
         if not (processed/name).exists(): yield f'{name} was not processed'
         if name not in pages: yield f'{name} is not in the sidebar'
         for cell in json.loads(Path('nbs', name).read_text())['cells']:
-            for link in re.findall(r'\]\(([\w/]+\.ipynb)', ''.join(cell['source'])):
-                if link not in notebooks: yield f'{name} links to {link}, which does not exist'
+            source = ''.join(cell['source'])
+            for link in re.findall(r'\]\(([\w/]+\.\w+)', source) + re.findall(r'(?:src|href|examples)="([\w/]+\.\w+)"', source):
+                if not (processed/link).exists(): yield f'{name} links to {link}, which does not exist'
+            if any('application/vnd.jupyter.widget-view+json' in o.get('data', {}) for o in cell.get('outputs', [])):
+                yield f'{name} holds a widget, for which the page would load libraries from elsewhere'
     for page in pages:
         if page not in notebooks: yield f'_quarto.yml names {page}, which does not exist'
 
