@@ -74,6 +74,6 @@ def test_trains_draws_and_stops(page):
     expect(training.get_by_alt_text('samples after each epoch')).to_be_visible(timeout=60_000)
     expect(training.get_by_alt_text('losses over the epochs')).to_be_visible()
     stop.click()
-    expect(training.get_by_role('status')).to_contain_text('stopped in epoch')
+    expect(training.get_by_role('status')).to_contain_text('stopped after')
     expect(start).to_be_enabled()
     expect(stop).to_be_disabled()

@@ -24,9 +24,9 @@ def of_widgets(browser):
         explorer.get_by_role('button', name='new style').click()
         restyle.get_by_role('button').last.click()
         training.get_by_role('button', name='start').click()
-        training.get_by_text('epoch 4 of').wait_for(timeout=60_000)
+        training.get_by_text('3 of 20 epochs').wait_for(timeout=60_000)
         training.get_by_role('button', name='stop').click()
-        training.get_by_text('stopped in').wait_for()
+        training.get_by_text('stopped after').wait_for()
         for name,panel in (('interact', interact), ('explore', explorer), ('restyle', restyle), ('train_live', training)):
             panel.scroll_into_view_if_needed()
             panel.screenshot(path=notebooks/'images'/f'{name}.png', style='.jp-OutputArea-output { max-width: 52rem }')

@@ -25,10 +25,11 @@ export async function readSafetensors(buffer) {
   let header;
   try { header = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 8, start - 8))); }
   catch { throw wrong('its header is not JSON'); }
-  const {__metadata__: metadata = {}, ...entries} = header, tensors = {}, parts = [];
+  const {__metadata__: metadata = {}, ...entries} = header ?? {}, tensors = {}, parts = [];
   for (const name of Object.keys(entries).sort()) {
-    const {dtype, shape, data_offsets: [from, to]} = entries[name];
-    const reader = readers[dtype], data = buffer.slice(start + from, start + to);
+    const {dtype, shape, data_offsets: offsets} = entries[name];
+    if (!Array.isArray(shape) || !Array.isArray(offsets)) throw wrong(`its header does not describe ${name}`);
+    const reader = readers[dtype], data = buffer.slice(start + offsets[0], start + offsets[1]);
     if (!reader) throw new Error(`${name} has the type ${dtype}, expected ${Object.keys(readers).join(', ')}`);
     if (data.byteLength !== reader.size * shape.reduce((a, b) => a * b, 1)) throw wrong(`${name} is cut off`);
     tensors[name] = {shape, values: reader.read(data)};
@@ -57,7 +58,7 @@ async function downloadConfig(path) {
   const text = new TextDecoder().decode(await download(path));
   let content;
   try { content = JSON.parse(text); } catch { throw new Error(`${path}: not JSON`); }
-  if (content.format !== 1 || !content.model) throw new Error(`${path}: not the configuration of a model that this page can read`);
+  if (content?.format !== 1 || !content.model) throw new Error(`${path}: not the configuration of a model that this page can read`);
   return content.model;
 }
 
@@ -81,15 +82,17 @@ export const indexOfLargest = values => values.indexOf(Math.max(...values));
 // The three networks of the Python class of this name. Images are vectors of pixels in [0, 1], row by row.
 export class CVAE {
   constructor(config, tensors) {
-    const {image_shape: [height, width], num_classes: classes, z_dim: zDim} = config;
+    const {image_shape: [height, width], num_classes: classes, z_dim: zDim} = config, pixels = height * width;
     const activation = activations[config.activation];
     if (!activation) throw new Error(`its activation is ${config.activation}, expected ${Object.keys(activations).join(', ')}`);
 
-    const linear = (name, inputs, outputs, activation = x => x) => {
-      const [weight, bias] = [[`${name}.weight`, [outputs, inputs]], [`${name}.bias`, [outputs]]].map(([key, shape]) => {
-        if (String(tensors[key]?.shape) !== String(shape)) throw new Error(`${key} has the shape [${tensors[key]?.shape ?? 'missing'}], expected [${shape}]`);
-        return tensors[key].values;
-      });
+    const valuesOf = (name, ...shape) => {
+      const found = tensors[name]?.shape;
+      if (String(found) !== String(shape)) throw new Error(`${name} has the shape [${found ?? 'missing'}], expected [${shape}]`);
+      return tensors[name].values;
+    };
+    const linear = (name, inputs, outputs, activation) => {
+      const weight = valuesOf(`${name}.weight`, outputs, inputs), bias = valuesOf(`${name}.bias`, outputs);
       return x => {
         const out = new Float32Array(outputs);
         for (let row = 0, i = 0; row < outputs; row++) {
@@ -100,21 +103,21 @@ export class CVAE {
         return out;
       };
     };
-    const network = (name, sizes, ...heads) => {
-      const hidden = sizes.slice(1).map((size, i) => linear(`${name}.${2 * i}`, sizes[i], size, activation));
-      return x => [...hidden, ...heads].reduce((h, layer) => layer(h), x);
+    const network = (name, inputs, hidden, outputs, lastActivation, lastName = `${name}.${2 * hidden.length}`) => {
+      const sizes = [inputs, ...hidden];
+      const layers = hidden.map((size, i) => linear(`${name}.${2 * i}`, sizes[i], size, activation)); // PyTorch counts activations, too
+      layers.push(linear(lastName, sizes.at(-1), outputs, lastActivation));
+      return x => layers.reduce((h, layer) => layer(h), x);
     };
-    const encoderSizes = [height * width, ...config.encoder_layers], classifierSizes = [height * width, ...config.classifier_layers];
-    const decoderSizes = [zDim + classes, ...config.decoder_layers];
-    const head = (network, sizes) => `${network}.${2 * (sizes.length - 1)}`;
-    const encoder = network('encoder', encoderSizes, linear('encoder_mean', encoderSizes.at(-1), zDim));
-    const classifier = network('classifier', classifierSizes, linear(head('classifier', classifierSizes), classifierSizes.at(-1), classes), softmax);
-    const decoder = network('decoder', decoderSizes, linear(head('decoder', decoderSizes), decoderSizes.at(-1), height * width, sigmoid));
 
+    const identity = x => x;
+    const encoder = network('encoder', pixels, config.encoder_layers, zDim, identity, 'encoder_mean');
+    const classifier = network('classifier', pixels, config.classifier_layers, classes, identity);
+    const decoder = network('decoder', zDim + classes, config.decoder_layers, pixels, sigmoid);
     this.config = config;
-    this.encode = encoder;      // image -> mean of q(z|x), the style
-    this.classify = classifier; // image -> probability of each class, q(y|x)
-    this.decode = (z, probabilities) => decoder([...z, ...probabilities]); // -> mean of p(x|z,y), an image
+    this.encode = encoder;                                                 // image -> mean of q(z|x), the style
+    this.classify = image => softmax(classifier(image));                   // image -> q(y|x), the probability of each class
+    this.decode = (z, probabilities) => decoder([...z, ...probabilities]); // style and class -> mean of p(x|z,y), an image
   }
 
   // From a folder as `save_pretrained` writes it.
