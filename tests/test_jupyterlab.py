@@ -63,7 +63,7 @@ def test_steps_through_images(page):
     expect(picture(explorer, 'image')).not_to_have_attribute('src', before)
 
 def test_trains_draws_and_stops(page):
-    training = panel(page, 'learning_rate')
+    training = panel(page, 'digit_weight')
     start,stop = (training.get_by_role('button', name=o) for o in ('start', 'stop'))
     field = training.get_by_label('z_dim')
     field.fill('0')
