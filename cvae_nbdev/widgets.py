@@ -52,17 +52,15 @@ def as_picture(
     row = grey if grey.dim() == 2 else torch.cat(tuple(grey), dim=1)
     return Image.fromarray(row.repeat_interleave(scale, 0).repeat_interleave(scale, 1).numpy())
 
-# %% ../nbs/06_widgets.ipynb #c8798365
+# %% ../nbs/06_widgets.ipynb #29385a4a
 def render(
     model: CVAE,
-    labels,            # a class, or a list of them
-    z,                 # `[z_dim]` the style
-    other: int = 0,    # class to mix into each of them
-    share: float = 0., # of the other class, in [0, 1]
-    scale: int = 4,    # magnification
-):                     # Pillow image
-    "The picture of what `draw` draws."
-    return as_picture(draw(model, labels, z, other, share), scale)
+    labels,         # a class, or a list of them
+    z,              # `[z_dim]` the style
+    scale: int = 4, # magnification
+):                  # Pillow image
+    "A picture of classes in one style."
+    return as_picture(draw(model, labels, z), scale)
 
 # %% ../nbs/06_widgets.ipynb #4fdab7f4
 def picture_png(
@@ -133,15 +131,13 @@ def percentages(
     "Probabilities as text."
     return [f'{o:.0%}' for o in probabilities.tolist()]
 
-# %% ../nbs/06_widgets.ipynb #ae8e7be4
+# %% ../nbs/06_widgets.ipynb #46f931c1
 def class_buttons(
-    names,           # of the classes
-    description: str = 'digit',
-    tooltip: str = 'draw {}', # for each button, with its class for {}
-):                   # widget; `value` is a label
+    names, # of the classes
+):         # widget; `value` is a label
     "A button for each class, one of which is pressed."
-    return W.ToggleButtons(options=[(name, i) for i,name in enumerate(names)], value=0, description=description,
-                           tooltips=[tooltip.format(name) for name in names], style=W.ToggleButtonsStyle(button_width='auto'))
+    return W.ToggleButtons(options=[(name, i) for i,name in enumerate(names)], description='digit',
+                           tooltips=[f'draw {name}' for name in names], style=W.ToggleButtonsStyle(button_width='auto'))
 
 # %% ../nbs/06_widgets.ipynb #5d947469
 class StyleSliders(W.VBox, W.ValueWidget):

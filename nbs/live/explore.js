@@ -331,7 +331,7 @@ class CVAEExplorer extends HTMLElement {
     this.sliders = this.z.map((_, i) => element('input', {type: 'range', min: -3, max: 3, step: 0.05, 'aria-label': `z${i + 1}`, oninput: e => this.set({z: this.z.with(i, e.target.valueAsNumber)})}));
     this.values = this.z.map(() => element('span', {'aria-hidden': true})); // the sliders say it themselves
 
-    this.pad = new Pad([height, width], finished => { this.hasDrawing = true; this.finished = finished; this.refresh(); });
+    this.pad = new Pad([height, width], finished => { this.padChanged = true; this.finished = finished; this.refresh(); });
     this.seen = canvas({role: 'img', 'aria-label': 'Your drawing, as the model sees it'});
     this.meters = names.map(name => element('meter', {'aria-label': `probability of ${name}`}));
     this.shares = names.map(() => element('span'));
@@ -368,14 +368,14 @@ class CVAEExplorer extends HTMLElement {
   refresh() { // at most once a frame
     this.frame ??= requestAnimationFrame(() => {
       this.frame = null;
-      if (this.hasDrawing) this.read();
+      if (this.padChanged) this.read();
       this.draw();
     });
   }
 
   // Class and style from the drawing.
   read() {
-    this.hasDrawing = false;
+    this.padChanged = false;
     const image = normalise(this.pad.ink(), [this.pad.height, this.pad.width], this.model.config.image_shape);
     this.reading.hidden = !image;
     if (!image) { this.status.textContent = ''; return; }
