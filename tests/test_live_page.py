@@ -186,6 +186,11 @@ def test_everything_works_by_keyboard(page, model):
     page.keyboard.press('Delete')
     assert read_as(page) == '' and not explorer(page, 'e.pad.ink().some(o => o)')
 
+def test_a_moved_element_stays_as_it_is(page):
+    page.get_by_role('radio', name='6').check()
+    page.evaluate("document.body.append(document.querySelector('cvae-explorer'))")
+    assert explorer(page, 'e.label') == 6 and page.get_by_role('radio', name='6').is_checked()
+
 def test_every_control_has_a_name(page):
     unnamed = page.evaluate('''() => [...document.querySelector('cvae-explorer').shadowRoot.querySelectorAll('input, button, meter, canvas, ul')]
         .filter(o => !o.ariaLabel && !o.ariaHidden && !o.textContent.trim() && !o.labels?.[0]?.textContent.trim()).map(o => o.outerHTML)''')

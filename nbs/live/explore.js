@@ -307,7 +307,8 @@ const percent = share => `${Math.round(100 * share)} %`;
 // Its children are what a reader sees without JavaScript; one of them, with slot="picture", stays if the model cannot be loaded.
 class CVAEExplorer extends HTMLElement {
   async connectedCallback() {
-    if (this.model) return;
+    if (this.shown) return; // moved within the page
+    this.shown = true;
     try {
       [this.model, this.examples] = await Promise.all([CVAE.fromPretrained(this.getAttribute('model')), downloadTensors(this.getAttribute('examples'))]);
     } catch (e) {
@@ -316,47 +317,66 @@ class CVAEExplorer extends HTMLElement {
     }
     this.label = 0;
     this.z = Array(this.model.config.z_dim).fill(0);
-    this.build();
+    this.makeControls();
+    this.makePad();
+    this.layOut();
     this.draw();
   }
 
-  build() {
-    const {image_shape: [height, width], class_names: names, z_dim: zDim} = this.model.config;
-    const canvas = attributes => element('canvas', {height, width, ...attributes});
-    const button = (text, onclick) => element('button', {type: 'button', onclick}, text);
+  canvas(attributes) {
+    const [height, width] = this.model.config.image_shape;
+    return element('canvas', {height, width, ...attributes});
+  }
 
-    this.picture = canvas({class: 'picture', role: 'img'});
-    this.classPictures = names.map(() => canvas({'aria-hidden': true}));
+  // Class and style.
+  makeControls() {
+    const names = this.model.config.class_names;
+    this.picture = this.canvas({class: 'picture', role: 'img'});
     this.classes = names.map((name, i) => element('input', {type: 'radio', name: 'class', value: name, onchange: () => this.set({label: i})}));
-    this.sliders = this.z.map((_, i) => element('input', {type: 'range', min: -3, max: 3, step: 0.05, 'aria-label': `z${i + 1}`, oninput: e => this.set({z: this.z.with(i, e.target.valueAsNumber)})}));
+    this.classPictures = names.map(() => this.canvas({'aria-hidden': true}));
+    this.sliders = this.z.map((_, i) => element('input', {
+      type: 'range', min: -3, max: 3, step: 0.05, 'aria-label': `z${i + 1}`, oninput: e => this.set({z: this.z.with(i, e.target.valueAsNumber)}),
+    }));
     this.values = this.z.map(() => element('span', {'aria-hidden': true})); // the sliders say it themselves
+  }
 
-    this.pad = new Pad([height, width], finished => { this.padChanged = true; this.finished = finished; this.refresh(); });
-    this.seen = canvas({role: 'img', 'aria-label': 'Your drawing, as the model sees it'});
+  // The pad, and what the model reads from it.
+  makePad() {
+    const {image_shape: shape, class_names: names} = this.model.config;
+    this.pad = new Pad(shape, finished => { this.padChanged = true; this.finished = finished; this.refresh(); });
+    this.seen = this.canvas({role: 'img', 'aria-label': 'Your drawing, as the model sees it'});
     this.meters = names.map(name => element('meter', {'aria-label': `probability of ${name}`}));
     this.shares = names.map(() => element('span'));
-    this.reading = element('div', {class: 'reading', hidden: ''},
-      element('div', {}, element('p', {class: 'caption'}, 'As the model sees it'), this.seen),
-      element('ul', {class: 'bars', 'aria-label': 'What the classifier makes of it'}, ...names.map((name, i) => element('li', {}, element('span', {}, name), this.meters[i], this.shares[i]))));
+    this.reading = element('div', {class: 'reading', hidden: ''});
     this.status = element('p', {role: 'status'});
-    let example = 0;
-    const paintExample = () => {
-      const {shape: [count], values} = this.examples.images, start = height * width * (example++ % count);
-      this.pad.paint(Array.from(values.subarray(start, start + height * width), o => o / 255), [height, width]);
-    };
+    this.nextExample = 0;
+  }
+
+  paintExample() {
+    const {shape: [count, height, width], values} = this.examples.images, start = height * width * (this.nextExample++ % count);
+    this.pad.paint(Array.from(values.subarray(start, start + height * width), o => o / 255), [height, width]);
+  }
+
+  layOut() {
+    const {image_shape: [height, width], class_names: names} = this.model.config;
+    const caption = text => element('p', {class: 'caption'}, text);
+    const button = (text, onclick) => element('button', {type: 'button', onclick}, text);
+    const row = (name, i) => element('li', {}, element('span', {}, name), this.meters[i], this.shares[i]);
+    this.reading.append(element('div', {}, caption('As the model sees it'), this.seen),
+      element('ul', {class: 'bars', 'aria-label': 'What the classifier makes of it'}, ...names.map(row)));
 
     this.attachShadow({mode: 'open'}).append(
-      element('style', {}, style),
+      element('style', {}, css),
       element('fieldset', {}, element('legend', {}, 'Digit, in one style'),
         element('div', {class: 'classes'}, ...names.map((name, i) => element('label', {}, this.classes[i], this.classPictures[i], name)))),
       element('div', {class: 'halves'},
-        element('section', {'aria-label': 'What the model draws'}, element('p', {class: 'caption'}, 'What the model draws'), this.picture,
+        element('section', {'aria-label': 'What the model draws'}, caption('What the model draws'), this.picture,
           element('fieldset', {}, element('legend', {}, 'Style, in standard deviations of the prior'),
             element('div', {class: 'sliders'}, ...this.sliders.map((slider, i) => element('label', {}, `z${i + 1}`, slider, this.values[i])))),
           button('New style', () => this.set({z: this.z.map(standardNormal)})), ' ',
           button('Back to zero', () => this.set({z: this.z.map(() => 0)}))),
-        element('section', {'aria-label': 'What you draw'}, element('p', {class: 'caption'}, 'What you draw'), this.pad.node,
-          button('Clear', () => this.pad.clear()), ' ', button('Paint a test image', paintExample), this.status, this.reading)));
+        element('section', {'aria-label': 'What you draw'}, caption('What you draw'), this.pad.node,
+          button('Clear', () => this.pad.clear()), ' ', button('Paint a test image', () => this.paintExample()), this.status, this.reading)));
     this.style.setProperty('--aspect', width / height);
   }
 
@@ -397,7 +417,7 @@ class CVAEExplorer extends HTMLElement {
   }
 }
 
-const style = `
+const css = `
   :host { display: block; container-type: inline-size; --line: color-mix(in srgb, currentColor 35%, transparent); --accent: #2780e3; }
   * { box-sizing: border-box; font: inherit; }
   [hidden] { display: none !important; }
