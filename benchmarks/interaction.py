@@ -5,9 +5,8 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 sys.path.insert(0, str(Path(__file__).parent.parent/'tools'))
-from cvae_nbdev.data import load_images
-from cvae_nbdev.model import CVAE
-from cvae_nbdev.widgets import SettingsForm,TrainingThread,explore
+from cvae_nbdev import CVAE,explore,load_images
+from cvae_nbdev.widgets import SettingsForm,TrainingThread
 from in_browser import find_chromium,open_browser,run_all_cells,serve_jupyterlab,serve_live_page
 
 def report(what, milliseconds):
@@ -50,7 +49,7 @@ def drag(page, handle, width, pause=16):
 
 def slider_in_jupyterlab(browser, pause):
     "From the first move of the mouse that the picture in JupyterLab does not show yet, until it is another one."
-    with TemporaryDirectory() as folder, serve_jupyterlab(folder, '06_widgets.ipynb') as address:
+    with TemporaryDirectory() as folder, serve_jupyterlab(folder, '10_widgets.ipynb') as address:
         page = browser.new_page(viewport={'width': 1300, 'height': 1000})
         page.goto(address)
         run_all_cells(page)
@@ -61,7 +60,7 @@ def slider_in_jupyterlab(browser, pause):
             new MutationObserver(() => { if (since !== null) delays.push(performance.now() - since); since = null; }).observe(picture, {childList: true, subtree: true});
         }""")
         explorer = page.locator('.jp-OutputArea-output').filter(has_text='as its classifier reads it')
-        slider = explorer.locator('.widget-slider', has_text='z1').first
+        slider = explorer.locator('.widget-slider', has_text='style 1').first
         drag(page, slider.locator('.noUi-handle'), slider.locator('.noUi-target').bounding_box()['width'], pause)
         return page.evaluate('delays')
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from cvae_nbdev.data import load_images
-from cvae_nbdev.model import CVAE
+from cvae_nbdev import CVAE,load_images
+from cvae_nbdev.runs import describe,state_of,write_checkpoint
 from cvae_nbdev.training import Trainer
 
 def matrix_products(layers, inputs, gradients):
@@ -36,17 +36,18 @@ def seconds(f):
 
 def main(rounds=7):
     trainer = Trainer(CVAE(), load_images('mnist', 'train'), load_images('mnist', 'valid'), device='cpu')
-    trainer.description() # the fingerprint of the data is computed once a run
+    description = describe(trainer) # the fingerprint of the data is computed once a run
     batch_size = trainer.config.batch_size
     layers = [o for o in trainer.model.modules() if isinstance(o, nn.Linear)]
     tensors = layers, [torch.rand(batch_size, o.in_features) for o in layers], [torch.rand(batch_size, o.out_features) for o in layers]
     rows = []
     with tempfile.TemporaryDirectory() as d:
+        def save_checkpoint(): write_checkpoint(Path(d)/'checkpoint.pt', state_of(trainer, description))
         for _ in range(rounds + 1):
             products = 0.
             for _ in trainer.steps(): products += timed_products(*tensors)
             row = {'products': products, 'steps': trainer.seconds, 'end of epoch': seconds(trainer.end_epoch),
-                   'checkpoint': seconds(lambda: trainer.save_checkpoint(Path(d)/'checkpoint.pt'))}
+                   'checkpoint': seconds(save_checkpoint)}
             epoch = row['steps'] + row['end of epoch']
             rows.append(row | {'steps / products': row['steps']/products, 'end of epoch / epoch': row['end of epoch']/epoch,
                                'checkpoint / epoch': row['checkpoint']/epoch})

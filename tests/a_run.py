@@ -5,10 +5,8 @@ It resumes if it can, writes a checkpoint after every step, and prints a line wh
 import sys
 
 import torch._dynamo # which the first optimizer would import, and take a second in which there is nothing to interrupt
+from cvae_nbdev import CVAE,TrainConfig,fit,load_images
 from cvae_nbdev.cli import run_command
-from cvae_nbdev.data import load_images
-from cvae_nbdev.model import CVAE
-from cvae_nbdev.training import TrainConfig,fit
 
 def a_run(
     folder: str,               # run folder

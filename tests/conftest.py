@@ -1,8 +1,7 @@
 "What the tests share: a small set of images, a small model, a model saved on disk, and a browser."
 import pytest
 
-from cvae_nbdev.data import load_images
-from cvae_nbdev.model import CVAE,CVAEConfig
+from cvae_nbdev import CVAE,CVAEConfig,load_images
 from in_browser import find_chromium,open_browser
 
 @pytest.fixture(scope='session')

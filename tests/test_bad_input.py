@@ -1,5 +1,5 @@
 "Whatever is handed in, only the documented errors come out: `ValueError` or `OSError`, and one line from a command."
-import json,random
+import json,os,random,signal,subprocess,sys,time
 
 import numpy as np
 import pytest
@@ -7,11 +7,10 @@ import torch
 from hypothesis import HealthCheck,given,settings,strategies as st
 from safetensors.torch import save_file
 
-from cvae_nbdev import cli
-from cvae_nbdev.data import ImageSet,parse_idx
-from cvae_nbdev.model import CVAE,CVAEConfig
-from cvae_nbdev.sampling import generate
-from cvae_nbdev.training import TrainConfig,Trainer,fit
+from cvae_nbdev import CVAE,CVAEConfig,ImageSet,TrainConfig,cli,fit,generate
+from cvae_nbdev.runs import describe,read_checkpoint,restore,state_of,write_checkpoint
+from cvae_nbdev.sources import parse_idx
+from cvae_nbdev.training import Trainer
 
 fuzz = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)
@@ -52,11 +51,11 @@ def test_image_set(images, labels, class_names, name):
 @given(st.data())
 def test_generate(data):
     model = CVAE(CVAEConfig(image_shape=(2, 3), num_classes=3, z_dim=2))
-    labels,z = (data.draw(anything | tensors) for _ in range(2))
+    labels,style = (data.draw(anything | tensors) for _ in range(2))
     n,seed = data.draw(anything.filter(lambda o: not isinstance(o, int) or o < 100)), data.draw(anything)
-    try: samples = generate(model, labels, n, z, seed)
+    try: samples = generate(model, labels, n, style, seed)
     except ValueError as e: assert str(e)
-    else: assert len(samples.images) == len(samples.labels) == len(samples.z) > 0 and samples.images.isfinite().all()
+    else: assert len(samples.images) == len(samples.labels) == len(samples.style) > 0 and samples.images.isfinite().all()
 
 @fuzz
 @given(anything | st.fixed_dictionaries({'format': anything | st.just(1), 'model': values_for(CVAEConfig)}))
@@ -102,13 +101,13 @@ def test_damaged_checkpoint(images, tmp_path):
     trained = trainer()
     for _ in trained.steps(): pass
     trained.end_epoch()
-    path,rng = tmp_path/'checkpoint.pt', random.Random(0)
-    trained.save_checkpoint(path)
+    path,rng,description = tmp_path/'checkpoint.pt', random.Random(0), describe(trained)
+    write_checkpoint(path, state_of(trained, description))
     original,refused = path.read_bytes(), 0
     for _ in range(150):
         path.write_bytes(damaged(original, rng))
         found = trainer()
-        try: found.load_checkpoint(path)
+        try: restore(found, read_checkpoint(path), description, str(path))
         except ValueError as e: refused += 'checkpoint.pt' in str(e)
         else: # the padding between the parts of the archive
             assert all(torch.equal(found.model.state_dict()[name], o) for name,o in trained.model.state_dict().items())
@@ -119,11 +118,15 @@ def test_foreign_checkpoint(images, tmp_path):
     trainer = Trainer(CVAE(), images, images[:100], device='cpu')
     for _ in trainer.steps(): pass
     trainer.end_epoch()
-    state = trainer.state_dict()
+    path,description = tmp_path/'checkpoint.pt', describe(trainer)
+    state = state_of(trainer, description)
     for name in state.keys() - {'versions', 'seconds'}: # these two are only for people to read
         for value in (None, 'x', -1, {}, [], torch.zeros(3)):
-            torch.save({**state, name: value}, tmp_path/'checkpoint.pt')
-            with pytest.raises(ValueError, match='checkpoint.pt'): trainer.load_checkpoint(tmp_path/'checkpoint.pt')
+            if name == 'machine' and value == {}: continue # another machine is worth a warning
+            write_checkpoint(path, {**state, name: value})
+            with pytest.raises(ValueError, match='checkpoint.pt'): restore(trainer, read_checkpoint(path), description, str(path))
+    write_checkpoint(path, {**state, 'machine': {'device': 'abacus'}})
+    with pytest.warns(UserWarning, match='written on abacus'): restore(trainer, read_checkpoint(path), description, str(path))
 
 # --- the commands: exit code 2 and one line, and nothing written
 
@@ -135,16 +138,22 @@ commands = {
         '--class_names a,a,b,c,d,e,f,g,h,i', '--z_dim 0', '--z_dim 9999999999', '--encoder_layers 0', '--encoder_layers x', '--classifier_layers 1,,2',
         '--decoder_layers -5', '--activation swish', '--decoder_std 0', '--decoder_std -1', '--decoder_std 1e300', '--min_var 0', '--data nothing', '--data empty',
         '--data broken', '--device gpu', '--device cuda:99', '--device mps:7', '--checkpoint_seconds nan', '--out file/run', '--out finished', '--resume --out finished',
-        '--no_such_option', '--epochs',
+        '--no_such_option', '--epochs', "--data ''", '--class_names a,a', '--init_seed -1', '--init_seed x', '--encoder_layers 1.5', '--decoder_std',
+        '--resume --overwrite', '--epoch 1', '--resume 1', '--min_var nan', '--out broken --overwrite --data minst', 'runs/x',
     ],
     'cvae_sample': [
         '', 'nobody', 'empty', 'file', 'post --digits x', 'post --digits 10,11', "post --digits ''", 'post --n 0', 'post --n -3', 'post --n x', 'post --seed -1',
-        'post --out picture.jpg', 'post --out no/such/folder.png', 'post --device gpu', 'post extra', 'newer', 'truncated', 'other_shape', 'not_json',
+        'post --out picture.txt', 'post --out picture', 'post --out samples.h5', 'post --out empty', 'post --out .', 'post --out no/such/folder.png',
+        'post --out no/such/folder.npz', 'post --device gpu', 'post extra', 'newer', 'truncated', 'other_shape', 'not_json', 'post --n 99999999', "post --out ''",
+        'post --one_style yes', 'post --digits 1,', 'post --n 1.5',
     ],
-    'cvae_evaluate': ['', 'nobody', 'empty', 'post --seed -1', 'post --out no/such/metrics.json', 'post --device gpu', 'post --quickly', 'newer'],
+    'cvae_evaluate': [
+        '', 'nobody', 'empty', 'post --seed -1', 'post --out no/such/metrics.json', 'post --out empty', 'post --device gpu', 'post --quickly', 'newer', 'finished',
+        'nameless', 'empty_name', 'odd_name', 'post --data nothing', "post --data ''", 'post --data broken', 'post --data', 'post --seed x',
+    ],
     'cvae_infer': [
         '', 'post', 'post missing.png', 'post text.png', 'post seven.png text.png', 'post empty', 'post truncated.png', 'nobody seven.png', 'post seven.png --device gpu',
-        'post seven.png --colour',
+        'post seven.png --colour', 'post .', 'newer seven.png', 'post seven.png --invert missing.png',
     ],
 }
 
@@ -161,7 +170,9 @@ def folder(tmp_path_factory):
     (here/'broken'/'a').mkdir(parents=True)
     (here/'broken'/'a'/'x.png').write_text('not a picture')
     small = CVAE(CVAEConfig(z_dim=2, encoder_layers=(4,), classifier_layers=(4,), decoder_layers=(4,)))
-    for name in ('finished', 'newer', 'truncated', 'other_shape', 'not_json'): small.save_pretrained(here/name)
+    for name in ('finished', 'newer', 'truncated', 'other_shape', 'not_json', 'nameless'): small.save_pretrained(here/name)
+    small.save_pretrained(here/'empty_name', {'data': {'name': ''}})
+    small.save_pretrained(here/'odd_name', {'data': ['mnist']})
     config = json.loads((here/'newer'/'config.json').read_text())
     (here/'newer'/'config.json').write_text(json.dumps(config | {'format': 99}))
     (here/'other_shape'/'config.json').write_text(json.dumps(config | {'model': config['model'] | {'z_dim': 3}}))
@@ -186,7 +197,38 @@ def test_a_loss_that_stops_being_finite(images, tmp_path):
     config = TrainConfig(epochs=3, learning_rate=1e5)
     with pytest.raises(ValueError, match=r'not finite (at epoch \d+, step \d+: total|after epoch)'):
         fit(CVAE(CVAEConfig(activation='relu')), images, images[:100], config, tmp_path/'run', 'cpu', progress=False, checkpoint_seconds=0)
-    assert [o.name for o in (tmp_path/'run').iterdir()] == ['checkpoint.pt']
+    path = tmp_path/'run'/'checkpoint.pt'
+    assert list((tmp_path/'run').iterdir()) == [path]
     trainer = Trainer(CVAE(CVAEConfig(activation='relu')), images, images[:100], config, 'cpu')
-    trainer.load_checkpoint(tmp_path/'run'/'checkpoint.pt') # the last good one
+    restore(trainer, read_checkpoint(path), describe(trainer), str(path)) # the last good one
     assert all(o.isfinite().all() for o in trainer.model.parameters())
+
+# --- two at once, and those that nobody foresaw
+
+def train(folder):
+    "The command, in a process of its own."
+    code = 'from cvae_nbdev.cli import cvae_train; cvae_train.command()'
+    return subprocess.Popen([sys.executable, '-c', code, '--out', 'runs/x', '--checkpoint_seconds', '0', '--z_dim', '2'], cwd=folder,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {'OMP_NUM_THREADS': '1'})
+
+def test_two_commands_with_one_folder(tmp_path):
+    first,checkpoint = train(tmp_path), tmp_path/'runs'/'x'/'checkpoint.pt'
+    while not checkpoint.exists():
+        assert first.poll() is None, first.stderr.read()
+        time.sleep(0.01)
+    second = train(tmp_path)
+    printed,complaint = second.communicate(timeout=60)
+    assert second.returncode == 2 and printed == '' and complaint.count('\n') == 1 and 'another process' in complaint
+    assert first.poll() is None
+    first.send_signal(signal.SIGTERM)
+    assert 'interrupted after' in first.communicate(timeout=60)[1] and first.returncode == 128 + signal.SIGTERM
+    assert [o.name for o in checkpoint.parent.iterdir()] == ['checkpoint.pt']
+    assert read_checkpoint(checkpoint)['step'] > 0
+
+@pytest.mark.parametrize('debug', [False, True])
+def test_an_error_that_nobody_foresaw(debug, capsys):
+    def stumble(): raise KeyError('images')
+    with pytest.raises(SystemExit) as stopped: cli.run_command(stumble, ['--debug'] if debug else [])
+    lines = capsys.readouterr().err.splitlines()
+    assert stopped.value.code == 2 and lines[-1] == "stumble: KeyError: 'images' (--debug shows where)"
+    assert len(lines) == 1 if not debug else 'in stumble' in '\n'.join(lines)

@@ -87,3 +87,25 @@ def test_disk_full(limit, left_alone, tmp_path):
     assert (folder/'checkpoint.pt').read_bytes() == before
     assert finish(start(folder)) == (0, '')
     assert_same_run(folder, left_alone)
+
+def test_two_runs_in_one_folder(left_alone, tmp_path):
+    "The second is refused at once and told why, and the first is none the worse for it."
+    folder = tmp_path/'run'
+    first = start(folder)
+    while not (folder/'checkpoint.pt').exists(): time.sleep(0.01)
+    code,errors = finish(start(folder))
+    assert code == 2 and errors == f'a_run: {folder}: another process is writing a run here\n'
+    assert first.poll() is None, 'the first run ended before the second was refused'
+    assert finish(first) == (0, '')
+    assert_same_run(folder, left_alone)
+
+def test_a_lock_does_not_outlive_its_process(left_alone, tmp_path):
+    folder = tmp_path/'run'
+    process = start(folder)
+    while not (folder/'checkpoint.pt').exists(): time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    finish(process)
+    assert (folder/'.lock').exists() # an empty file, which nobody holds
+    assert finish(start(folder)) == (0, '')
+    assert not (folder/'.lock').exists()
+    assert_same_run(folder, left_alone)

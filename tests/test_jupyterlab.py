@@ -10,7 +10,7 @@ from in_browser import run_all_cells,serve_jupyterlab
 def page(browser, tmp_path_factory):
     "The notebook of the widgets after a run; at the end there must have been no error, and no request to elsewhere."
     complaints = []
-    with serve_jupyterlab(tmp_path_factory.mktemp('jupyterlab'), '06_widgets.ipynb') as address:
+    with serve_jupyterlab(tmp_path_factory.mktemp('jupyterlab'), '10_widgets.ipynb') as address:
         page = browser.new_page(viewport={'width': 1300, 'height': 1000})
         page.on('console', lambda o: complaints.append(o.text) if o.type == 'error' else None)
         page.on('pageerror', lambda o: complaints.append(str(o)))
@@ -31,7 +31,7 @@ def source(panel, alt): return picture(panel, alt).get_attribute('src')
 
 def test_a_dragged_slider_changes_the_pictures(page):
     explorer = panel(page, 'as its classifier reads it')
-    slider = explorer.locator('.widget-slider', has_text='z1').first
+    slider = explorer.locator('.widget-slider', has_text='style 1').first
     expect(slider).to_contain_text('0.0') # as the notebook left it
     before = {alt: source(explorer, alt) for alt in ('as the model draws it', '7')}
     slider.locator('.noUi-handle').hover() # brings it onto the screen, and waits until it rests

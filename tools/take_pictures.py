@@ -16,12 +16,13 @@ def of_live_page(browser):
 
 def of_widgets(browser):
     (notebooks/'images').mkdir(exist_ok=True)
-    with TemporaryDirectory() as folder, serve_jupyterlab(folder, '06_widgets.ipynb') as address:
+    with TemporaryDirectory() as folder, serve_jupyterlab(folder, '10_widgets.ipynb') as address:
         page = browser.new_page(viewport={'width': 1300, 'height': 1400})
         page.goto(address)
         run_all_cells(page)
         interact,explorer,restyle,training = page.locator('.jp-OutputArea-output > .jupyter-widgets').all()
         explorer.get_by_role('button', name='new style').click()
+        explorer.get_by_role('button', name='7').click()
         restyle.get_by_role('button').last.click()
         training.get_by_role('button', name='start').click()
         training.get_by_text('3 of 20 epochs').wait_for(timeout=60_000)

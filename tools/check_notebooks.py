@@ -1,0 +1,132 @@
+"""Checks how the notebooks are written, and that modules import one another only as CONTRIBUTING.md draws it.
+
+Prints a line for each problem, or with --table what each page holds, in Markdown. Run it at the top level.
+"""
+import ast,json,re,sys
+from pathlib import Path
+from statistics import median
+
+package = 'cvae_nbdev'
+longest_cell,longest_line,long_cell,cells_to_example = 25, 100, 20, 3
+nameless = {'__getitem__', '__repr__', '__enter__', '__exit__', 'forward', '_repr_markdown_'} # called without their names
+is_example = re.compile(r'\b(assert|expect_fail|test_\w+)\b').search
+
+class Cell:
+    "A cell, and what matters of it here."
+    def __init__(self, number, cell):
+        self.number,self.kind,self.source = number, cell['cell_type'], ''.join(cell['source'])
+        self.lines = self.source.splitlines()
+        self.code = [o for o in self.lines if o.strip() and not o.startswith('#|')]
+        self.exported = self.kind == 'code' and bool(re.search(r'^#\|\s*exports?\s*$', self.source, re.M))
+        outputs = [o for output in cell.get('outputs', []) for o in output.get('data', {})]
+        self.picture = any(o.startswith('image/') for o in outputs) or \
+            self.kind == 'markdown' and bool(re.search(r'!\[.*\]\(|<img ', self.source))
+        self.tree = ast.parse('\n'.join(self.code)) if self.exported else ast.Module([], [])
+
+    @property
+    def defines(self): # exported, and not imports alone
+        return self.exported and any(not isinstance(o, (ast.Import, ast.ImportFrom)) for o in self.tree.body)
+
+    @property
+    def public(self):
+        kinds = ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef
+        return [o.name for o in self.tree.body if isinstance(o, kinds) and (o.name[0] != '_' or o.name[-2:] == '__')]
+
+    def mentions(self, name): return bool(re.search(rf'\b{name}\b', self.source))
+
+    def shows(self, names):
+        return bool(is_example(self.source)) and (bool(names & nameless) or any(map(self.mentions, names)))
+
+class Page:
+    "A notebook."
+    def __init__(self, path):
+        self.path = path
+        self.cells = [Cell(i, o) for i,o in enumerate(json.loads(path.read_text(encoding='utf-8'))['cells'], 1)]
+        self.code = [o for o in self.cells if o.kind == 'code']
+        self.exported = [o for o in self.cells if o.defines]
+
+    def without_example(self):
+        "Pairs of a cell and a public definition of which no asserted example follows soon: of itself, or of what uses it beside it."
+        for i,cell in enumerate(self.code):
+            following = self.code[i + 1:i + 1 + cells_to_example]
+            beside = [*self.code[max(i - cells_to_example, 0):i], *following]
+            for name in cell.public:
+                names = {name, *(user for o in beside if o.exported and o.mentions(name) for user in o.public)}
+                if not any(o.shows(names) for o in following): yield cell, name
+
+    def problems(self):
+        for cell in self.cells:
+            where = f'{self.path}: cell {cell.number}'
+            if len(cell.public) > 1: yield f'{where} defines {", ".join(cell.public)}, expected one of them'
+            if cell.exported and len(cell.code) > longest_cell:
+                yield f'{where} exports {len(cell.code)} lines, expected at most {longest_cell}'
+            if cell.kind != 'code': continue
+            for line in cell.lines:
+                if len(line) > longest_line and not line.startswith('#|'):
+                    yield f'{where} has a line of {len(line)} characters, expected at most {longest_line}'
+        for cell,name in self.without_example():
+            yield f'{self.path}: cell {cell.number} defines {name}, which the next {cells_to_example} cells do not check'
+
+    def row(self):
+        sizes = [len(o.code) for o in self.exported]
+        first = next((o.number for o in self.cells if o.picture), '')
+        return [self.path.stem, sum(len(o.lines) for o in self.cells), len(self.cells), len(sizes),
+                f'{median(sizes):g}' if sizes else '', max(sizes, default=''), first,
+                sum(o > long_cell for o in sizes), len(list(self.without_example()))]
+
+columns = ['page', 'lines', 'cells', 'exported cells', 'median lines', 'largest', 'first picture in cell',
+           f'exported cells over {long_cell} lines', 'public definitions without example']
+
+def table(pages):
+    "What each page holds, in Markdown, with the whole in the last row."
+    rows = [o.row() for o in pages]
+    sizes = [len(cell.code) for o in pages for cell in o.exported]
+    sums = [sum(row[i] for row in rows) for i in (1, 2, 3, 7, 8)]
+    rows.append(['all', *sums[:3], f'{median(sizes):g}', max(sizes), '', *sums[3:]])
+    lines = [columns, ['---', *['---:']*(len(columns) - 1)], *rows]
+    return '\n'.join('| ' + ' | '.join(map(str, o)) + ' |' for o in lines)
+
+def imports_of(path):
+    "The modules of the package that a module imports."
+    found = set()
+    for o in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+        if isinstance(o, ast.Import): names = [name.name for name in o.names]
+        elif isinstance(o, ast.ImportFrom):
+            base = '.'.join(filter(None, [package if o.level else '', o.module]))
+            names = [f'{base}.{name.name}' if base == package else base for name in o.names]
+        else: continue
+        found |= {name.split('.')[1] for name in names if name.startswith(f'{package}.')}
+    return found & {o.stem for o in Path(package).glob('*.py')}
+
+def drawn_imports():
+    "The imports that CONTRIBUTING.md draws: a list of modules and what each of them imports, in their order."
+    text = Path('CONTRIBUTING.md').read_text(encoding='utf-8')
+    drawing = re.search(r'^```imports\n(.*?)^```', text, re.MULTILINE | re.DOTALL)
+    if not drawing: return None
+    lines = [o.partition(':') for o in drawing[1].splitlines() if o.strip()]
+    return [(name.strip(), set(re.findall(r'\w+', imported))) for name,_,imported in lines]
+
+def import_problems():
+    drawn = drawn_imports()
+    if drawn is None:
+        yield 'CONTRIBUTING.md has no block that begins with ```imports'
+        return
+    modules = {o.stem: imports_of(o) for o in Path(package).glob('*.py') if not o.stem.startswith('_')}
+    above = set()
+    for name,imported in drawn:
+        if name not in modules: yield f'CONTRIBUTING.md draws {name}, which does not exist'
+        elif imported != modules[name]:
+            yield (f'{name} imports {", ".join(sorted(modules[name])) or "nothing"}; '
+                   f'CONTRIBUTING.md draws {", ".join(sorted(imported)) or "nothing"}')
+        if not imported <= above:
+            yield f'CONTRIBUTING.md draws {name} above what it imports: {", ".join(sorted(imported - above))}'
+        above.add(name)
+    for name in sorted(modules.keys() - above): yield f'CONTRIBUTING.md does not draw {name}'
+
+if __name__ == '__main__':
+    pages = [Page(o) for o in sorted(Path('nbs').glob('*.ipynb'))]
+    if '--table' in sys.argv[1:]: print(table(pages))
+    else:
+        found = [*(problem for o in pages for problem in o.problems()), *import_problems()]
+        print(*found, sep='\n', end='\n' if found else '')
+        sys.exit(bool(found))
