@@ -64,12 +64,13 @@ def slider_in_jupyterlab(browser, pause):
         drag(page, slider.locator('.noUi-handle'), slider.locator('.noUi-target').bounding_box()['width'], pause)
         return page.evaluate('delays')
 
-def live_page(browser):
-    "The work in the browser for one change, and the time from the event until all is drawn: of a slider, and of the pen on the pad."
+def live_page(browser, name):
+    "The work in the browser for one change, and the time from the event until all is drawn: of a slider, and of the pen on the pad, with one of the models."
     with serve_live_page() as address:
         page = browser.new_page(viewport={'width': 1000, 'height': 1000})
         page.goto(address)
-        page.get_by_role('radio', name='8').wait_for()
+        page.get_by_role('radio', name=name).check()
+        page.wait_for_function('name => document.querySelector("cvae-explorer").folder === name', arg=f'live/{name}')
         page.evaluate("""() => {
             window.work = []; window.delays = [];
             const element = document.querySelector('cvae-explorer'); let since = null, spent = 0;
@@ -85,7 +86,7 @@ def live_page(browser):
                 since = null;
             };
         }""")
-        slider,pad = page.get_by_label('z1', exact=True), page.locator('.pad canvas')
+        slider,pad = page.get_by_label('style 1', exact=True), page.locator('.pad canvas')
         for handle,width in ((slider, slider.bounding_box()['width']), (pad, pad.bounding_box()['width'])):
             drag(page, handle, width)
             yield from page.evaluate('[work.splice(0), delays.splice(0)]')
@@ -97,6 +98,7 @@ if __name__ == '__main__':
         with open_browser() as browser:
             report('explore in JupyterLab: the mouse moves, slowly', slider_in_jupyterlab(browser, pause=200))
             report('explore in JupyterLab: the mouse moves, without a pause', slider_in_jupyterlab(browser, pause=16))
-            names = ('live page, slider: computing and drawing all pictures', 'live page, slider: from the event until all is drawn',
-                     'live page, pen: reading, computing and drawing', 'live page, pen: from the event until all is drawn')
-            for name,times in zip(names, live_page(browser)): report(name, times)
+            names = ('slider: computing and drawing all pictures', 'slider: from the event until all is drawn',
+                     'pen: reading, computing and drawing', 'pen: from the event until all is drawn')
+            for model in ('best', 'post'):
+                for name,times in zip(names, live_page(browser, model)): report(f'live page, {model}, {name}', times)

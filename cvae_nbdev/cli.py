@@ -8,9 +8,9 @@ __all__ = ['value_names', 'most_rows', 'Option', 'options_of', 'settings_options
            'styles_of', 'draw_in_styles', 'write_arrays', 'picture_mode', 'write_picture', 'cvae_sample', 'cvae_infer',
            'data_of', 'cvae_evaluate']
 
-# %% ../nbs/11_cli.ipynb #89f930b8
+# %% ../nbs/11_cli.ipynb #d68cb47e
 import argparse,inspect,json,signal,sys,traceback
-from dataclasses import fields,is_dataclass
+from dataclasses import fields,is_dataclass,replace
 from functools import partial
 from io import BytesIO
 from pathlib import Path
@@ -20,14 +20,15 @@ import numpy as np
 import torch
 from fastcore.docments import docments
 
-from .core import (atomic_path,check_number,check_out,check_seed,check_whole,figure_png,
-                             parse_setting,pick_device,pretrained_folder,read_config,write_json)
+from .core import (atomic_path,check_choice,check_number,check_out,check_seed,
+                             check_whole,field_comments,figure_png,parse_setting,pick_device,
+                             pretrained_folder,read_config,write_json)
 from .data import show_grid
 from .evaluation import evaluate
 from .model import CVAE,CVAEConfig
 from .sampling import Samples,generate,infer,random_styles
 from .sources import load_images,read_picture
-from .training import TrainConfig,fit
+from .training import TrainConfig,fit,presets
 
 # %% ../nbs/11_cli.ipynb #b1988095
 class Option(NamedTuple):
@@ -50,13 +51,13 @@ def options_of(
         else: options.append(Option(name, p.annotation, p.default, comments.get(name) or ''))
     return options
 
-# %% ../nbs/11_cli.ipynb #46d28954
+# %% ../nbs/11_cli.ipynb #fb1189d7
 def settings_options(
     cls,       # a dataclass of settings
     name: str, # of the parameter that gets them
 ) -> list[Option]:
     "The fields of a dataclass as options."
-    comments = docments(cls)
+    comments = field_comments(cls)
     return [Option(o.name, o.type, o.default, comments.get(o.name) or '',
                    o.metadata.get('choices', ()), name) for o in fields(cls)]
 
@@ -158,23 +159,25 @@ def command(
     func.command = partial(run_command, func)
     return func
 
-# %% ../nbs/11_cli.ipynb #3d92d254
+# %% ../nbs/11_cli.ipynb #5dcb1606
 def model_config(
-    data,            # an ImageSet
-    given: dict,     # fields of CVAEConfig
-    training: dict,  # fields of TrainConfig that were given
+    data,             # an ImageSet
+    base: CVAEConfig, # of the preset
+    given: dict,      # fields of it
+    training: dict,   # fields of TrainConfig that were given
 ) -> CVAEConfig:
     "The settings of a model for some data, where nothing else is asked for."
     from_data = {o: getattr(data, o) for o in ('image_shape', 'num_classes', 'class_names')}
     seeds = {'init_seed': training['seed']} if 'seed' in training else {}
-    return CVAEConfig(**(from_data | seeds | given))
+    return replace(base, **(from_data | seeds | given))
 
-# %% ../nbs/11_cli.ipynb #6fc65164
+# %% ../nbs/11_cli.ipynb #9e936f49
 @command
 def cvae_train(
     training: TrainConfig,   # the training
     model: CVAEConfig,       # the model; image_shape, num_classes and class_names follow the data
-    out: str = 'runs/post',  # run folder to write
+    preset: str = 'post',    # post: the reference model; best: the better one, in ten minutes
+    out: str = '',           # run folder to write; by default runs/post, or runs/best
     data: str = 'mnist',     # name of a set of images, or a folder with a subfolder for each class
     resume: bool = False,    # go on with an unfinished run
     overwrite: bool = False, # replace a run that is there
@@ -182,11 +185,12 @@ def cvae_train(
     device: str = 'auto',    # auto, cpu, cuda or mps
 ):
     "Train a model and write its run folder; by default the reference model on the bundled MNIST."
-    config,shape = TrainConfig(**training), CVAEConfig(**model).image_shape # errors come first
+    base,base_training = presets[check_choice('preset', preset, tuple(presets))]
+    config,shape = replace(base_training, **training), replace(base, **model).image_shape # may fail
     pick_device(device)
     check_number('checkpoint_seconds', checkpoint_seconds, zero=True)
     train,valid = (load_images(data, split, shape) for split in ('train', 'valid'))
-    new = CVAE(model_config(train, model, training))
+    new,out = CVAE(model_config(train, base, model, training)), out or f'runs/{preset}'
     h = fit(new, train, valid, config, out, device, resume, overwrite, checkpoint_seconds).history
     print(f'VAE loss {h.vae_loss[-1]:.1f}, digit loss {h.digit_loss[-1]:.2f} nats per image, '
           f'validation accuracy {h.valid_accuracy[-1]:.3f}. Look at {Path(out)/"samples.png"}.')

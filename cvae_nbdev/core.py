@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['seed_range', 'temporary_prefix', 'config_format', 'float_types', 'check_whole', 'check_number', 'check_seed',
            'check_choice', 'check_sizes', 'check_names', 'as_tensor', 'check_labels', 'check_images', 'check_rows',
-           'check_out', 'check_field', 'Settings', 'parse_setting', 'from_dict', 'derive_seed', 'random_normal',
-           'random_order', 'atomic_path', 'sync_folder', 'remove_leftovers', 'is_alive', 'write_json', 'read_json',
-           'checksum', 'save_tensors', 'load_tensors', 'bundled', 'write_config', 'read_config', 'pretrained_folder',
-           'pick_device', 'kept_modes', 'in_eval_mode', 'in_batches', 'init_weights', 'load_weights', 'figure_class',
-           'new_figure', 'figure_png']
+           'check_out', 'check_field', 'Settings', 'parse_setting', 'field_comments', 'from_dict', 'derive_seed',
+           'random_normal', 'random_order', 'atomic_path', 'sync_folder', 'remove_leftovers', 'is_alive', 'write_json',
+           'read_json', 'checksum', 'save_tensors', 'load_tensors', 'bundled', 'write_config', 'read_config',
+           'pretrained_folder', 'pick_device', 'kept_modes', 'in_eval_mode', 'in_batches', 'init_weights',
+           'load_weights', 'figure_class', 'new_figure', 'figure_png']
 
 # %% ../nbs/20_core.ipynb #06b95968
 import hashlib,json,numbers,os,re
@@ -210,6 +210,17 @@ def parse_setting(
         expected = {int: 'a whole number', float: 'a number'}.get(kind,
                     'whole numbers with commas between, such as 128,64')
         raise ValueError(f'{o.name} is {text!r}, expected {expected}') from None
+
+# %% ../nbs/20_core.ipynb #fc0854dc
+def field_comments(
+    cls, # a dataclass
+) -> dict[str, str]:
+    "What the comments say of the fields of a dataclass, by name."
+    from fastcore.docments import docments
+    comments = {}
+    for o in reversed(cls.__mro__[:-1]): # from the oldest class, but for object itself
+        comments |= {name: text for name,text in docments(o).items() if text}
+    return {o.name: comments.get(o.name) or '' for o in fields(cls)}
 
 # %% ../nbs/20_core.ipynb #520b79ca
 def from_dict(

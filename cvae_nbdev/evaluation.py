@@ -6,7 +6,7 @@
 __all__ = ['quick_sizes', 'report_format', 'Sizes', 'check_judge', 'check_sets', 'Evaluation', 'log_weights', 'importance_bounds',
            'sampled_styles', 'Report', 'evaluate', 'plot_confusion', 'plot_worst', 'plot_styles']
 
-# %% ../nbs/05_evaluation.ipynb #e9996545
+# %% ../nbs/05_evaluation.ipynb #c7034b8b
 import json
 from dataclasses import asdict,dataclass,field
 from functools import cached_property
@@ -22,7 +22,7 @@ from .core import (Settings,check_seed,derive_seed,in_batches,in_eval_mode,new_f
                              random_normal,random_order)
 from .data import ImageSet,as_floats,check_data,show_grid
 from .judge import Judge,accuracy_of,judge_images,load_judge,small_blocks,train_judge
-from .losses import class_nll,gaussian_nll
+from .losses import class_nll,pixel_nll
 from .measures import (Measures,bootstrap,calibration_error,class_plane,
                                  conditional_accuracy,confusion,density_coverage,frechet_distance,
                                  importance_bound,leakage,mean_of,mean_of_few,raised_by,share_of,
@@ -115,7 +115,7 @@ def judge_accuracy(self: Evaluation) -> float:
     "Share of the real test images that the judge gets right."
     return share_of(self.real.logits.argmax(-1) == self.test.labels).value
 
-# %% ../nbs/05_evaluation.ipynb #16aa9b85
+# %% ../nbs/05_evaluation.ipynb #b00809b1
 @in_eval_mode
 def log_weights(
     model: CVAE,
@@ -132,7 +132,7 @@ def log_weights(
         images,p,*moments = (o.repeat_interleave(n, 0) for o in (x, probs, *posterior)) # [B*n, ...]
         q = Posterior(*moments)
         z = q.sample(random_normal(q.mean.shape, seed, 'z', start).to(x))
-        nll = gaussian_nll(images, model.decode(z, p).sigmoid(), model.config.decoder_std)
+        nll = pixel_nll(images, model.decode(z, p), model.pixel_std, model.config.likelihood)
         weights.append((model.log_prior(z, p) - q.log_prob(z) - nll).unflatten(0, (-1, n)))
     return torch.cat(weights, dim=1)
 

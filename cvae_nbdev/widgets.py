@@ -9,7 +9,7 @@ __all__ = ['from_data', 'training_errors', 'as_picture', 'render', 'draw_mixed',
            'restyle_explorer', 'setting_control', 'SettingsForm', 'TrainingThread', 'TrainingView', 'training_parts',
            'begin_training', 'train_live']
 
-# %% ../nbs/10_widgets.ipynb #3a1b6f8f
+# %% ../nbs/10_widgets.ipynb #cd9238a5
 import threading
 from base64 import b64encode
 from dataclasses import fields
@@ -21,12 +21,11 @@ from types import SimpleNamespace
 import ipywidgets as W
 import torch
 from fastcore.basics import patch
-from fastcore.docments import docments
 from torch import Tensor
 from traitlets import Tuple
 
-from .core import (check_images,check_labels,check_number,check_seed,figure_png,
-                             in_eval_mode,parse_setting,pick_device)
+from .core import (check_images,check_labels,check_number,check_seed,field_comments,
+                             figure_png,in_eval_mode,parse_setting,pick_device)
 from .data import ImageSet,as_floats,check_data,mosaic
 from .model import CVAE,CVAEConfig
 from .sampling import as_styles,generate,infer,random_styles,reconstruct,restyle
@@ -369,7 +368,7 @@ def setting_control(
     if o.type is float: return W.FloatText(o.default, **looks)
     return W.Text(','.join(map(str, o.default)), **looks)
 
-# %% ../nbs/10_widgets.ipynb #fa7e19f3
+# %% ../nbs/10_widgets.ipynb #b6cd36d8
 from_data = 'image_shape', 'num_classes', 'class_names' # settings that the data decide
 
 class SettingsForm(W.GridBox):
@@ -377,7 +376,7 @@ class SettingsForm(W.GridBox):
     def __init__(self):
         self.controls = {}
         for cls in (TrainConfig, CVAEConfig):
-            comments = docments(cls)
+            comments = field_comments(cls)
             for o in fields(cls):
                 if o.name in from_data: continue
                 self.controls[o.name] = setting_control(o, comments[o.name] or '')

@@ -36,23 +36,35 @@ class Toy(CVAE):
 @pytest.fixture(scope='module')
 def images(): return load_images('mnist', 'test')[:600]
 
-@pytest.fixture(scope='module')
-def toy(images):
-    "Trained a little, so that its prior is not N(0, I) any more."
-    model = Toy()
-    fit(model, images, images[:100], TrainConfig(epochs=2, learning_rate=0.01), device='cpu', progress=False)
-    return model.eval()
+small = dict(encoder_layers=(8,), classifier_layers=(8,), decoder_layers=(8,))
+choices = { # a member for each choice, and two that make many at once
+    'reference': {}, 'detached': {'decoder_reads': 'detached'}, 'one-hot': {'decoder_reads': 'one-hot'},
+    'label': {'decoder_reads': 'label'}, 'class': {'encoder_reads': 'image-and-class'}, 'flow': {'prior': 'flow', 'couplings': 3, 'coupling_width': 8},
+    'learned': {'likelihood': 'gaussian-learned'}, 'bernoulli': {'likelihood': 'bernoulli'}, 'pool': {'encoder_pool': 3},
+    'conv': dict(encoder_net='conv', encoder_layers=(4, 4), classifier_net='conv', classifier_layers=(4,), decoder_net='conv', decoder_layers=(8, 4),
+                 encoder_reads='image-and-class'),
+    'best': dict(encoder_reads='image-and-class', decoder_reads='label', prior='flow', couplings=3, coupling_width=8, classifier_net='conv',
+                 classifier_layers=(4, 4), encoder_pool=2, activation='relu', decoder_std=0.2),
+}
+members = pytest.mark.parametrize('kind', [*choices, 'toy'])
+trained = {}
 
-members = pytest.mark.parametrize('kind', [CVAE, Toy])
+def make(kind, **more): return (Toy if kind == 'toy' else CVAE)(CVAEConfig(**small | choices.get(kind, {}) | more))
 
 @pytest.fixture
-def model(kind, toy): return toy if kind is Toy else CVAE.from_pretrained('post')
+def model(kind, images):
+    "Trained a little, so that nothing is as it was made."
+    if kind not in trained:
+        config = TrainConfig(epochs=2, learning_rate=0.01, schedule='one-cycle', max_gradient=5, augment='warp')
+        trained[kind] = fit(make(kind), images, images[:100], config, device='cpu', progress=False).model.eval()
+    return trained[kind]
 
 # --- what a member is
 
-def test_the_toy_differs_from_the_reference(toy):
+@pytest.mark.parametrize('kind', ['toy', 'flow', 'best'])
+def test_some_differ_in_what_a_style_is(model):
     z,probs = random_normal((4, 10), 0), torch.eye(10)[:4]
-    assert (toy.to_style(z, probs) - z).abs().min() > 1e-4
+    assert (model.to_style(z, probs) - z).abs().max() > 1e-3 and not model.normal_prior
 
 @members
 def test_style_and_z_are_inverse(model):
@@ -99,7 +111,7 @@ def test_compiles_whole(model, images):
 @members
 def test_many_models_in_one_call(kind, images):
     x,labels,noise = as_floats(images.images[:5]), images.labels[:5], random_normal((5, 10), 0)
-    models = [kind(CVAEConfig(init_seed=i)) for i in range(3)]
+    models = [make(kind, init_seed=i).eval() for i in range(3)]
     weights,buffers = stack_module_state(models)
     def loss_of(weights, buffers): return cvae_loss(functional_call(models[0], (weights, buffers), (x, noise)), x, labels, models[0].config, 10.).total
     together = vmap(grad(loss_of))(weights, buffers)
@@ -168,19 +180,18 @@ def test_widgets(model, images):
 
 @members
 def test_checkpoints_and_saved_models(kind, images, tmp_path):
-    config = TrainConfig(epochs=2)
-    def start(): return kind(CVAEConfig(encoder_layers=(8,), classifier_layers=(8,), decoder_layers=(8,)))
-    alone = fit(start(), images, images[:100], config, device='cpu', progress=False)
-    first = Trainer(start(), images, images[:100], config, 'cpu')
+    config = TrainConfig(epochs=2, schedule='one-cycle', max_gradient=5, augment='warp')
+    alone = fit(make(kind), images, images[:100], config, device='cpu', progress=False)
+    first = Trainer(make(kind), images, images[:100], config, 'cpu')
     from cvae_nbdev.runs import RunFolder
     with RunFolder(tmp_path/'run') as folder:
         folder.open(first, resume=False, overwrite=False)
         for step in first.run():
             if first.epoch == 1 and step == 2: break
         folder.save_checkpoint(first)
-    resumed = fit(start(), images, images[:100], config, tmp_path/'run', 'cpu', resume=True, progress=False)
+    resumed = fit(make(kind), images, images[:100], config, tmp_path/'run', 'cpu', resume=True, progress=False)
     assert torch.equal(resumed.samples, alone.samples)
-    loaded = kind.from_pretrained(tmp_path/'run')
+    loaded = type(alone.model).from_pretrained(tmp_path/'run')
     assert torch.equal(infer(loaded, images.images).style, infer(alone.model, images.images).style)
 
 # --- other types of numbers, other defaults of PyTorch
@@ -189,7 +200,7 @@ def test_checkpoints_and_saved_models(kind, images, tmp_path):
 @pytest.mark.parametrize('dtype,tolerance', [(torch.float64, 1e-5), (torch.float16, 2e-2), (torch.bfloat16, 1e-1)])
 def test_other_types(kind, model, dtype, tolerance, images, tmp_path):
     model.save_pretrained(tmp_path)
-    other = kind.from_pretrained(tmp_path, dtype=dtype)
+    other = type(model).from_pretrained(tmp_path, dtype=dtype)
     samples,expected = generate(other, n=2), generate(model, n=2)
     assert samples.images.dtype == dtype
     assert (samples.images.float() - expected.images).abs().mean() < tolerance
@@ -198,8 +209,8 @@ def test_other_types(kind, model, dtype, tolerance, images, tmp_path):
     for o in (reconstruct(other, images.images[:2]), restyle(other, images.images[:2]), interpolate(other, 3, 8), traverse(other, 3, 0)):
         assert o.dtype == dtype and o.isfinite().all()
     other.save_pretrained(tmp_path/'again')
-    assert kind.from_pretrained(tmp_path/'again').dtype == dtype
-    assert kind.from_pretrained(tmp_path/'again', dtype=torch.float32).dtype == torch.float32
+    assert type(model).from_pretrained(tmp_path/'again').dtype == dtype
+    assert type(model).from_pretrained(tmp_path/'again', dtype=torch.float32).dtype == torch.float32
     assert evaluate_losses(other, images[:100], 10)['vae_loss'] > 0
 
 def test_default_dtype_float64(images):

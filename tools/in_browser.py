@@ -1,5 +1,5 @@
 "A real browser, and the live page and JupyterLab on servers of this machine, for the tests, the pictures and the benchmark."
-import json,os,re,shutil,socket,subprocess,sys,threading,time
+import gzip,json,os,re,shutil,socket,subprocess,sys,threading,time
 from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler,ThreadingHTTPServer
@@ -35,6 +35,11 @@ def live_html():
     cells = json.loads((notebooks/'explore.ipynb').read_text(encoding='utf-8'))['cells']
     found = [o for cell in cells for o in re.findall(r'```\{=html\}\n(.*?)```', ''.join(cell['source']), re.DOTALL)]
     return frame.format(content=''.join(found))
+
+def live_weights(name):
+    "The bytes of the safetensors file of a model of the live page."
+    path = next((notebooks/'live'/name).glob('model.safetensors*'))
+    return gzip.decompress(path.read_bytes()) if path.suffix == '.gz' else path.read_bytes()
 
 class _Handler(SimpleHTTPRequestHandler):
     def do_GET(self):

@@ -13,6 +13,8 @@ const halfToFloat = bits => { // IEEE 754 binary16
 const readers = {
   F32: {size: 4, read: buffer => new Float32Array(buffer)},
   F16: {size: 2, read: buffer => Float32Array.from(new Uint16Array(buffer), halfToFloat)},
+  I64: {size: 8, read: buffer => Float64Array.from(new BigInt64Array(buffer), Number)},
+  I8:  {size: 1, read: buffer => new Int8Array(buffer)},
   U8:  {size: 1, read: buffer => new Uint8Array(buffer)},
 };
 
@@ -43,15 +45,36 @@ export async function readSafetensors(buffer) {
   return tensors;
 }
 
+// Floats from weights of 8 bits: `name.scale` has a factor for each row of the first dimension of `name`.
+export function dequantise(tensors) {
+  const floats = {...tensors};
+  for (const [name, {shape, values}] of Object.entries(tensors)) {
+    if (!(values instanceof Int8Array)) continue;
+    const scale = tensors[`${name}.scale`], rowLength = values.length / shape[0];
+    if (String(scale?.shape) !== String(shape[0])) throw new Error(`${name}.scale has the shape [${scale?.shape ?? 'missing'}], expected [${shape[0]}]`);
+    floats[name] = {shape, values: Float32Array.from(values, (o, i) => o * scale.values[Math.floor(i / rowLength)])};
+    delete floats[`${name}.scale`];
+  }
+  return floats;
+}
+
 async function download(path) {
   const response = await fetch(path).catch(() => { throw new Error(`${path} could not be fetched`); });
   if (!response.ok) throw new Error(`${path} could not be fetched (${response.status})`);
-  return response.arrayBuffer();
+  return response.arrayBuffer().catch(() => { throw new Error(`${path} could not be fetched`); });
+}
+
+// A file as it is, unless it begins as gzip does; some servers unpack what ends in .gz, others do not.
+async function unpack(buffer) {
+  const [first, second] = new Uint8Array(buffer);
+  if (first !== 0x1f || second !== 0x8b) return buffer;
+  return new Response(new Blob([buffer]).stream().pipeThrough(new DecompressionStream('gzip'))).arrayBuffer()
+    .catch(() => { throw new Error('not a complete gzip file'); });
 }
 
 async function downloadTensors(path) {
   const buffer = await download(path);
-  return readSafetensors(buffer).catch(e => { throw new Error(`${path}: ${e.message}`); });
+  try { return dequantise(await readSafetensors(await unpack(buffer))); } catch (e) { throw new Error(`${path}: ${e.message}`); }
 }
 
 async function downloadConfig(path) {
@@ -59,7 +82,7 @@ async function downloadConfig(path) {
   let content;
   try { content = JSON.parse(text); } catch { throw new Error(`${path}: not JSON`); }
   if (content?.format !== 1 || !content.model) throw new Error(`${path}: not the configuration of a model that this page can read`);
-  return content.model;
+  return content;
 }
 
 // ---------- Model ----------
@@ -79,51 +102,264 @@ function softmax(logits) {
 export const oneHot = (label, numClasses) => Float32Array.from({length: numClasses}, (_, i) => Number(i === label));
 export const indexOfLargest = values => values.indexOf(Math.max(...values));
 
-// The three networks of the Python class of this name. Images are vectors of pixels in [0, 1], row by row.
-export class CVAE {
-  constructor(config, tensors) {
-    const {image_shape: [height, width], num_classes: classes, z_dim: zDim} = config, pixels = height * width;
-    const activation = activations[config.activation];
-    if (!activation) throw new Error(`its activation is ${config.activation}, expected ${Object.keys(activations).join(', ')}`);
+function concatenate(a, b) {
+  const joined = new Float32Array(a.length + b.length);
+  joined.set(a);
+  joined.set(b, a.length);
+  return joined;
+}
 
-    const valuesOf = (name, ...shape) => {
-      const found = tensors[name]?.shape;
-      if (String(found) !== String(shape)) throw new Error(`${name} has the shape [${found ?? 'missing'}], expected [${shape}]`);
-      return tensors[name].values;
-    };
-    const linear = (name, inputs, outputs, activation) => {
-      const weight = valuesOf(`${name}.weight`, outputs, inputs), bias = valuesOf(`${name}.bias`, outputs);
-      return x => {
-        const out = new Float32Array(outputs);
-        for (let row = 0, i = 0; row < outputs; row++) {
-          let sum = bias[row];
-          for (let column = 0; column < inputs; column++) sum += weight[i++] * x[column];
-          out[row] = activation(sum);
-        }
-        return out;
-      };
-    };
-    const network = (name, inputs, hidden, outputs, lastActivation, lastName = `${name}.${2 * hidden.length}`) => {
-      const sizes = [inputs, ...hidden];
-      const layers = hidden.map((size, i) => linear(`${name}.${2 * i}`, sizes[i], size, activation)); // PyTorch counts activations, too
-      layers.push(linear(lastName, sizes.at(-1), outputs, lastActivation));
-      return x => layers.reduce((h, layer) => layer(h), x);
-    };
+const identity = x => x;
+const chain = layers => x => layers.reduce((h, layer) => layer(h), x);
+const product = sizes => sizes.reduce((a, b) => a * b, 1);
+const halfOf = side => Math.ceil(side / 2);
 
-    const identity = x => x;
-    const encoder = network('encoder', pixels, config.encoder_layers, zDim, identity, 'encoder_mean');
-    const classifier = network('classifier', pixels, config.classifier_layers, classes, identity);
-    const decoder = network('decoder', zDim + classes, config.decoder_layers, pixels, sigmoid);
-    this.config = config;
-    this.encode = encoder;                                                 // image -> mean of q(z|x), the style
-    this.classify = image => softmax(classifier(image));                   // image -> q(y|x), the probability of each class
-    this.decode = (z, probabilities) => decoder([...z, ...probabilities]); // style and class -> mean of p(x|z,y), an image
+// out[i] += sum over k of factors[k] * source[starts[k] + i], which is nearly all that a network computes: the columns of a matrix,
+// or an image that is shifted. Four terms at a time take less than half of the time of one after the other.
+function addScaled(out, source, starts, factors, count = starts.length) {
+  for (let k = 0; k < count; k += 4) {
+    const a = starts[k], b = starts[k + 1], c = starts[k + 2], d = starts[k + 3];
+    const e = factors[k], f = factors[k + 1], g = factors[k + 2], h = factors[k + 3];
+    for (let i = 0, length = out.length; i < length; i++) out[i] += e * source[a + i] + f * source[b + i] + g * source[c + i] + h * source[d + i];
+  }
+}
+
+const inFours = (Type, values) => { // zeros added until their number can be divided by four
+  const filled = new Type(4 * Math.ceil(values.length / 4));
+  filled.set(values);
+  return filled;
+};
+
+// Images with a border of zeros, for windows that look over the edge; `at(image, y, x)` is the place of a pixel.
+class Bordered {
+  constructor(count, [height, width], border) {
+    Object.assign(this, {count, height, width, border, rowLength: width + 2 * border});
+    this.values = new Float32Array(count * this.rowLength * (height + 2 * border) + 2 * border); // a window at the last pixel looks beyond the end
   }
 
-  // From a folder as `save_pretrained` writes it.
+  at(image, y, x) { return (image * (this.height + 2 * this.border) + y + this.border) * this.rowLength + x + this.border; }
+
+  fill(images) {
+    for (let row = 0; row < this.count * this.height; row++) {
+      this.values.set(images.subarray(row * this.width, (row + 1) * this.width), this.at(Math.floor(row / this.height), row % this.height, 0));
+    }
+    return this.values;
+  }
+}
+
+// The layers of PyTorch with trained weights. A layer is a function from a vector to a vector, and writes its answer where its last
+// one was. Several images are a vector, too, one image after the other, each row by row.
+class Layers {
+  constructor(tensors, activation) { Object.assign(this, {tensors, activation}); }
+
+  values(name, ...shape) {
+    const found = this.tensors[name]?.shape;
+    if (String(found) !== String(shape)) throw new Error(`${name} has the shape [${found ?? 'missing'}], expected [${shape}]`);
+    return this.tensors[name].values;
+  }
+
+  linear(name, inputs, outputs, activation = identity) {
+    const weight = this.values(`${name}.weight`, outputs, inputs), bias = this.values(`${name}.bias`, outputs);
+    const columns = Float32Array.from(weight, (_, i) => weight[i % outputs * inputs + Math.floor(i / outputs)]);
+    const out = new Float32Array(outputs), starts = inFours(Int32Array, new Array(inputs).fill(0)), factors = new Float32Array(starts.length);
+    return x => {
+      let count = 0;
+      for (let i = 0; i < inputs; i++) {
+        if (x[i] === 0) continue; // half of the units behind a ReLU, and most pixels
+        starts[count] = i * outputs;
+        factors[count++] = x[i];
+      }
+      while (count % 4) factors[count++] = 0;
+      out.set(bias);
+      addScaled(out, columns, starts, factors, count);
+      for (let i = 0; i < outputs; i++) out[i] = activation(out[i]);
+      return out;
+    };
+  }
+
+  // Hidden layers one after the other; gives the network and the length of its answer.
+  mlp(name, sizes) { // PyTorch counts the activations, too
+    return [chain(sizes.slice(1).map((size, i) => this.linear(`${name}.${2 * i}`, sizes[i], size, this.activation))), sizes.at(-1)];
+  }
+
+  // Convolve at every second place, normalise by the running statistics, activate.
+  convolutionBlock(name, [height, width], inputs, outputs, size) {
+    const weight = this.values(`${name}.0.weight`, outputs, inputs, size, size);
+    const [gain, offset, mean, variance] = ['weight', 'bias', 'running_mean', 'running_var'].map(o => this.values(`${name}.1.${o}`, outputs));
+    const border = size >> 1, bordered = new Bordered(inputs, [height, width], border), {rowLength} = bordered, windowLength = inputs * size ** 2;
+    const starts = inFours(Int32Array, Array.from({length: windowLength}, (_, i) => // of input, row and column of the window
+      bordered.at(Math.floor(i / size ** 2), Math.floor(i / size) % size - border, i % size - border)));
+    const factors = Array.from({length: outputs}, (_, output) => inFours(Float32Array, weight.subarray(output * windowLength, (output + 1) * windowLength)));
+    const sums = new Float32Array(height * rowLength), out = new Float32Array(outputs * halfOf(height) * halfOf(width));
+    return x => {
+      bordered.fill(x);
+      for (let output = 0, i = 0; output < outputs; output++) {
+        addScaled(sums.fill(0), bordered.values, starts, factors[output]); // at all places: that is faster than to leave some out
+        const scale = gain[output] / Math.sqrt(variance[output] + 1e-5);
+        for (let row = 0; row < height; row += 2) {
+          for (let column = 0; column < width; column += 2) out[i++] = this.activation((sums[row * rowLength + column] - mean[output]) * scale + offset[output]);
+        }
+      }
+      return out;
+    };
+  }
+
+  // Blocks one after the other, of which the first looks through a wider window; the same.
+  convolutions(name, shape, channels) {
+    const blocks = channels.map((outputs, i) => {
+      const block = this.convolutionBlock(`${name}.${i + 1}`, shape, i ? channels[i - 1] : 1, outputs, i ? 3 : 5);
+      shape = shape.map(halfOf);
+      return block;
+    });
+    return [chain(blocks), (channels.at(-1) ?? 1) * product(shape)];
+  }
+
+  // A transposed convolution with a window of 4 and a stride of 2, which doubles the size: pixels of the answer in even and odd rows
+  // and columns are four convolutions of their own, each with a window of 2.
+  doubling(name, [height, width], inputs, outputs, activation) {
+    const weight = this.values(`${name}.weight`, inputs, outputs, 4, 4), bias = this.values(`${name}.bias`, outputs);
+    const bordered = new Bordered(inputs, [height, width], 1), sums = new Float32Array(height * bordered.rowLength), out = new Float32Array(4 * outputs * height * width);
+    const quarters = [[0, 0], [0, 1], [1, 0], [1, 1]].map(([oddRow, oddColumn]) => {
+      const terms = [[0, 0], [0, 1], [1, 0], [1, 1]].map(([i, j]) => [1 - oddRow + 2 * i, 1 - oddColumn + 2 * j]); // places in the window of 4
+      const starts = Array.from({length: inputs}, (_, input) => terms.map(([y, x]) => bordered.at(input, (oddRow + 1 - y) / 2, (oddColumn + 1 - x) / 2)));
+      const factors = output => Array.from({length: inputs}, (_, input) => terms.map(([y, x]) => weight[((input * outputs + output) * 4 + y) * 4 + x]));
+      return {oddRow, oddColumn, starts: Int32Array.from(starts.flat()), factors: Array.from({length: outputs}, (_, output) => Float32Array.from(factors(output).flat()))};
+    });
+    return x => {
+      bordered.fill(x);
+      for (let output = 0; output < outputs; output++) {
+        for (const {oddRow, oddColumn, starts, factors} of quarters) {
+          addScaled(sums.fill(bias[output]), bordered.values, starts, factors[output]);
+          for (let row = 0; row < height; row++) {
+            const to = ((output * height + row) * 2 + oddRow) * 2 * width + oddColumn;
+            for (let column = 0; column < width; column++) out[to + 2 * column] = activation(sums[row * bordered.rowLength + column]);
+          }
+        }
+      }
+      return out;
+    };
+  }
+
+  // From numbers to an image: a linear layer, then one doubling after the other, of which the upper left corner is kept.
+  deconvolutions(name, inputs, [height, width], channels) {
+    let shape = [height, width].map(side => Math.ceil(side / 2 ** channels.length));
+    const start = this.linear(`${name}.start.0`, inputs, channels[0] * shape[0] * shape[1], this.activation);
+    const blocks = channels.map((from, i) => {
+      const to = channels[i + 1] ?? 1, block = this.doubling(`${name}.blocks.${i}.0`, shape, from, to, to > 1 ? this.activation : identity);
+      shape = shape.map(side => 2 * side);
+      return block;
+    });
+    const corner = x => Float32Array.from({length: height * width}, (_, i) => x[Math.floor(i / width) * shape[1] + i % width]);
+    return chain([start, ...blocks, corner]);
+  }
+
+  // One step between z and style: the second half of the vector is scaled and shifted as the first half and the class say.
+  coupling(name, zDim, numClasses, width) {
+    const kept = zDim >> 1, moved = zDim - kept;
+    const hidden = this.linear(`${name}.net.0`, kept + numClasses, width, activations.relu), last = this.linear(`${name}.net.2`, width, 2 * moved);
+    const change = (vector, probabilities, rule) => { // of each number of the second half, by its logarithmic scale and its shift
+      const values = last(hidden(concatenate(vector.subarray(0, kept), probabilities))), changed = Float32Array.from(vector);
+      for (let i = 0; i < moved; i++) changed[kept + i] = rule(vector[kept + i], Math.LN2 * Math.tanh(values[i] / Math.LN2), values[moved + i]);
+      return changed;
+    };
+    return {
+      forward: (z, probabilities) => change(z, probabilities, (value, logScale, shift) => value * Math.exp(logScale) + shift).reverse(),
+      inverse: (style, probabilities) => change(Float32Array.from(style).reverse(), probabilities, (value, logScale, shift) => (value - shift) * Math.exp(-logScale)),
+    };
+  }
+}
+
+// The mean of each square of pixels; at the border, of those that there are.
+function averagePool([height, width], size) {
+  const rows = Math.ceil(height / size), columns = Math.ceil(width / size), out = new Float32Array(rows * columns);
+  return image => {
+    for (let row = 0; row < rows; row++) {
+      for (let column = 0; column < columns; column++) {
+        const bottom = Math.min((row + 1) * size, height), right = Math.min((column + 1) * size, width);
+        let sum = 0;
+        for (let y = row * size; y < bottom; y++) for (let x = column * size; x < right; x++) sum += image[y * width + x];
+        out[row * columns + column] = sum / ((bottom - row * size) * (right - column * size));
+      }
+    }
+    return out;
+  };
+}
+
+// The reference model: what a config.json does not name is as here. Of words, the first is the reference's.
+const reference = {
+  image_shape: [28, 28], num_classes: 10, z_dim: 10, encoder_layers: [128], classifier_layers: [128], decoder_layers: [128],
+  encoder_pool: 1, couplings: 8, coupling_width: 256,
+};
+const words = {
+  activation: Object.keys(activations), encoder_reads: ['image', 'image-and-class'], prior: ['normal', 'flow'],
+  encoder_net: ['mlp', 'conv'], classifier_net: ['mlp', 'conv'], decoder_net: ['mlp', 'conv'],
+};
+
+function completeConfig(config) {
+  const complete = {...reference, ...config};
+  for (const [name, allowed] of Object.entries(words)) {
+    complete[name] ??= allowed[0];
+    if (!allowed.includes(complete[name])) throw new Error(`its ${name} is ${complete[name]}, expected ${allowed.join(', ')}`);
+  }
+  complete.class_names ??= Array.from({length: complete.num_classes}, (_, i) => String(i));
+  return complete;
+}
+
+function makeClassifier(layers, {classifier_net: net, classifier_layers: hidden, image_shape: shape, num_classes: classes}) {
+  const [read, length] = net === 'conv' ? layers.convolutions('classifier', shape, hidden) : layers.mlp('classifier', [product(shape), ...hidden]);
+  const last = net === 'conv' ? hidden.length + 2 : 2 * hidden.length; // as PyTorch counts
+  return chain([read, layers.linear(`classifier.${last}`, length, classes)]);
+}
+
+function makeEncoder(layers, {encoder_net: net, encoder_layers: hidden, encoder_pool: size, encoder_reads: reads, image_shape, num_classes: classes, z_dim: zDim}) {
+  const shape = image_shape.map(side => Math.ceil(side / size)), pool = size > 1 ? averagePool(image_shape, size) : identity;
+  const seen = reads === 'image-and-class' ? classes : 0, [seenFirst, seenLast] = net === 'conv' ? [0, seen] : [seen, 0];
+  const [read, length] = net === 'conv' ? layers.convolutions('encoder', shape, hidden) : layers.mlp('encoder', [product(shape) + seenFirst, ...hidden]);
+  const mean = layers.linear('encoder_mean', length + seenLast, zDim);
+  const beside = (x, count, probabilities) => count ? concatenate(x, probabilities) : x;
+  return (image, probabilities) => mean(beside(read(beside(pool(image), seenFirst, probabilities)), seenLast, probabilities));
+}
+
+function makeDecoder(layers, {decoder_net: net, decoder_layers: hidden, image_shape: shape, num_classes: classes, z_dim: zDim}) {
+  if (net === 'conv') return layers.deconvolutions('decoder', zDim + classes, shape, hidden);
+  const [network, length] = layers.mlp('decoder', [zDim + classes, ...hidden]);
+  return chain([network, layers.linear(`decoder.${2 * hidden.length}`, length, product(shape))]);
+}
+
+function makeFlow(layers, {prior, couplings, coupling_width: width, num_classes: classes, z_dim: zDim}) {
+  const names = Array.from({length: prior === 'flow' ? couplings : 0}, (_, i) => `flow.couplings.${i}`);
+  return names.map(name => layers.coupling(name, zDim, classes, width));
+}
+
+// The Python class of this name, as far as reading and drawing go. Images are vectors of pixels in [0, 1], row by row.
+export class CVAE {
+  constructor(config, tensors) {
+    this.config = completeConfig(config);
+    const layers = new Layers(tensors, activations[this.config.activation]);
+    this.classifier = makeClassifier(layers, this.config); // image -> logits of q(y|x)
+    this.encoder = makeEncoder(layers, this.config);       // image and probabilities -> mean of q(z|x,y)
+    this.decoder = makeDecoder(layers, this.config);       // z and probabilities -> logits of p(x|z,y)
+    this.couplings = makeFlow(layers, this.config);        // between z and style, which are the same if there is none
+  }
+
+  // Image in, the probability of each class and the style out.
+  read(image) {
+    const pixels = Float32Array.from(image), probabilities = softmax(this.classifier(pixels));
+    const z = Float32Array.from(this.encoder(pixels, probabilities));
+    return {probabilities, style: this.couplings.reduce((o, coupling) => coupling.forward(o, probabilities), z)};
+  }
+
+  // Style and probabilities in, the mean image out.
+  draw(style, probabilities) {
+    const z = this.couplings.reduceRight((o, coupling) => coupling.inverse(o, probabilities), Float32Array.from(style));
+    return this.decoder(concatenate(z, probabilities)).map(sigmoid);
+  }
+
+  // From a folder as `save_pretrained` writes it; its config.json may name another file of weights, `weights`.
   static async fromPretrained(folder) {
-    const [config, tensors] = await Promise.all([downloadConfig(`${folder}/config.json`), downloadTensors(`${folder}/model.safetensors`)]);
-    try { return new CVAE(config, tensors); } catch (e) { throw new Error(`${folder}: ${e.message}`); }
+    const content = await downloadConfig(`${folder}/config.json`);
+    const tensors = await downloadTensors(`${folder}/${content.weights ?? 'model.safetensors'}`);
+    try { return new CVAE(content.model, tensors); } catch (e) { throw new Error(`${folder}: ${e.message}`); }
   }
 }
 
@@ -303,23 +539,70 @@ function show(canvas, pixels) {
 const standardNormal = () => Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random()); // Box & Muller 1958
 const percent = share => `${Math.round(100 * share)} %`;
 
-// <cvae-explorer model="FOLDER" examples="FILE">: a class and a style, which the reader sets with buttons and sliders, or by drawing.
-// Its children are what a reader sees without JavaScript; one of them, with slot="picture", stays if the model cannot be loaded.
+// <cvae-explorer models="FOLDER FOLDER ..." examples="FILE">: a class and a style, which the reader sets with buttons and sliders, or by
+// drawing. The first model is loaded at once, the others when they are asked for. Its children are what a reader sees without JavaScript;
+// one of them, with slot="picture", stays if the model cannot be loaded.
 class CVAEExplorer extends HTMLElement {
   async connectedCallback() {
     if (this.shown) return; // moved within the page
     this.shown = true;
+    this.models = {}; // promises, by their folder
+    this.folders = this.getAttribute('models').trim().split(/\s+/);
+    let model;
     try {
-      [this.model, this.examples] = await Promise.all([CVAE.fromPretrained(this.getAttribute('model')), downloadTensors(this.getAttribute('examples'))]);
+      [model, this.examples] = await Promise.all([this.load(this.folders[0]), downloadTensors(this.getAttribute('examples'))]);
     } catch (e) {
       const sentence = element('p', {role: 'alert'}, `The model cannot be shown: ${e.message}.`);
       return this.attachShadow({mode: 'open'}).append(sentence, element('slot', {name: 'picture'}));
     }
-    this.label = 0;
-    this.z = Array(this.model.config.z_dim).fill(0);
+    this.nextExample = 0;
+    this.makeChooser();
+    this.use(this.folders[0], model);
+  }
+
+  // The choice of a model, above all that changes with it.
+  makeChooser() {
+    this.wanted = this.folders[0];
+    this.modelRadios = this.folders.map(folder => element('input', {type: 'radio', name: 'model', value: folder, onchange: () => this.choose(folder)}));
+    this.notice = element('span', {role: 'status'});
+    this.content = element('div');
+    const name = folder => folder.split('/').at(-1);
+    this.attachShadow({mode: 'open'}).append(
+      element('style', {}, css),
+      element('fieldset', {class: 'models'}, element('legend', {}, 'Model'),
+        ...this.folders.map((folder, i) => element('label', {}, this.modelRadios[i], name(folder))), this.notice),
+      this.content);
+  }
+
+  load(folder) {
+    return this.models[folder] ??= CVAE.fromPretrained(folder).catch(e => { delete this.models[folder]; throw e; });
+  }
+
+  async choose(folder) {
+    this.wanted = folder;
+    this.notice.textContent = 'Loading …';
+    let model, complaint = '';
+    try { model = await this.load(folder); } catch (e) { complaint = `The model cannot be shown: ${e.message}.`; }
+    if (this.wanted !== folder) return; // the reader has chosen another one meanwhile
+    this.notice.textContent = complaint;
+    if (model) this.use(folder, model);
+    else this.markModel();
+  }
+
+  markModel() { this.modelRadios.forEach((radio, i) => { radio.checked = this.folders[i] === this.folder; }); }
+
+  // Show a model: the digit stays; the style, which means nothing to another model, becomes that of the drawing, or zero.
+  use(folder, model) {
+    const before = this.model?.config, {image_shape: shape, num_classes: numClasses, z_dim: zDim} = model.config;
+    const label = before && this.choice.label < numClasses ? this.choice.label : 0;
+    Object.assign(this, {folder, model, choice: {label, style: Array(zDim).fill(0)}});
+    this.markModel();
     this.makeControls();
-    this.makePad();
+    this.makeReading();
+    if (String(before?.image_shape) !== String(shape)) this.pad = new Pad(shape, finished => { this.padChanged = true; this.finished = finished; this.refresh(); });
     this.layOut();
+    this.read();
+    this.choice.label = label;
     this.draw();
   }
 
@@ -330,26 +613,23 @@ class CVAEExplorer extends HTMLElement {
 
   // Class and style.
   makeControls() {
-    const names = this.model.config.class_names;
+    const names = this.model.config.class_names, {style} = this.choice;
     this.picture = this.canvas({class: 'picture', role: 'img'});
     this.classes = names.map((name, i) => element('input', {type: 'radio', name: 'class', value: name, onchange: () => this.set({label: i})}));
     this.classPictures = names.map(() => this.canvas({'aria-hidden': true}));
-    this.sliders = this.z.map((_, i) => element('input', {
-      type: 'range', min: -3, max: 3, step: 0.05, 'aria-label': `z${i + 1}`, oninput: e => this.set({z: this.z.with(i, e.target.valueAsNumber)}),
+    this.sliders = style.map((_, i) => element('input', {
+      type: 'range', min: -3, max: 3, step: 0.05, 'aria-label': `style ${i + 1}`, oninput: e => this.set({style: this.choice.style.with(i, e.target.valueAsNumber)}),
     }));
-    this.values = this.z.map(() => element('span', {'aria-hidden': true})); // the sliders say it themselves
+    this.values = style.map(() => element('span', {'aria-hidden': true})); // the sliders say it themselves
   }
 
-  // The pad, and what the model reads from it.
-  makePad() {
-    const {image_shape: shape, class_names: names} = this.model.config;
-    this.pad = new Pad(shape, finished => { this.padChanged = true; this.finished = finished; this.refresh(); });
+  // What the model reads from the pad.
+  makeReading() {
+    const names = this.model.config.class_names;
     this.seen = this.canvas({role: 'img', 'aria-label': 'Your drawing, as the model sees it'});
     this.meters = names.map(name => element('meter', {'aria-label': `probability of ${name}`}));
     this.shares = names.map(() => element('span'));
-    this.reading = element('div', {class: 'reading', hidden: ''});
-    this.status = element('p', {role: 'status'});
-    this.nextExample = 0;
+    this.status = element('p', {role: 'status', class: 'status'});
   }
 
   paintExample() {
@@ -362,26 +642,27 @@ class CVAEExplorer extends HTMLElement {
     const caption = text => element('p', {class: 'caption'}, text);
     const button = (text, onclick) => element('button', {type: 'button', onclick}, text);
     const row = (name, i) => element('li', {}, element('span', {}, name), this.meters[i], this.shares[i]);
-    this.reading.append(element('div', {}, caption('As the model sees it'), this.seen),
-      element('ul', {class: 'bars', 'aria-label': 'What the classifier makes of it'}, ...names.map(row)));
+    const zeros = this.choice.style;
 
-    this.attachShadow({mode: 'open'}).append(
-      element('style', {}, css),
+    this.content.replaceChildren(
       element('fieldset', {}, element('legend', {}, 'Digit, in one style'),
         element('div', {class: 'classes'}, ...names.map((name, i) => element('label', {}, this.classes[i], this.classPictures[i], name)))),
       element('div', {class: 'halves'},
-        element('section', {'aria-label': 'What the model draws'}, caption('What the model draws'), this.picture,
-          element('fieldset', {}, element('legend', {}, 'Style, in standard deviations of the prior'),
-            element('div', {class: 'sliders'}, ...this.sliders.map((slider, i) => element('label', {}, `z${i + 1}`, slider, this.values[i])))),
-          button('New style', () => this.set({z: this.z.map(standardNormal)})), ' ',
-          button('Back to zero', () => this.set({z: this.z.map(() => 0)}))),
         element('section', {'aria-label': 'What you draw'}, caption('What you draw'), this.pad.node,
-          button('Clear', () => this.pad.clear()), ' ', button('Paint a test image', () => this.paintExample()), this.status, this.reading)));
+          element('p', {class: 'buttons'}, button('Clear', () => this.pad.clear()), ' ', button('Paint a test image', () => this.paintExample())),
+          this.status,
+          element('div', {class: 'reading'}, element('div', {}, caption('As the model sees it'), this.seen),
+            element('ul', {class: 'bars', 'aria-label': 'What the classifier makes of it'}, ...names.map(row)))),
+        element('section', {'aria-label': 'What the model draws'}, caption('What the model draws'), this.picture,
+          element('p', {class: 'buttons'}, button('New style', () => this.set({style: zeros.map(standardNormal)})), ' ',
+            button('Back to zero', () => this.set({style: zeros}))),
+          element('fieldset', {}, element('legend', {}, 'Style, in standard deviations of the prior'),
+            element('div', {class: 'sliders'}, ...this.sliders.map((slider, i) => element('label', {}, String(i + 1), slider, this.values[i])))))));
     this.style.setProperty('--aspect', width / height);
   }
 
-  set(choice) { // of `label`, of `z`, or of both
-    Object.assign(this, choice);
+  set(change) { // of the choice: `label`, `style`, or both
+    Object.assign(this.choice, change);
     this.refresh();
   }
 
@@ -393,58 +674,63 @@ class CVAEExplorer extends HTMLElement {
     });
   }
 
-  // Class and style from the drawing.
+  // Class and style from the drawing, if there is one.
   read() {
     this.padChanged = false;
-    const image = normalise(this.pad.ink(), [this.pad.height, this.pad.width], this.model.config.image_shape);
-    this.reading.hidden = !image;
-    if (!image) { this.status.textContent = ''; return; }
-    const probabilities = this.model.classify(image);
-    Object.assign(this, {label: indexOfLargest(probabilities), z: Array.from(this.model.encode(image))});
-    show(this.seen, image);
-    probabilities.forEach((share, i) => { this.meters[i].value = share; this.shares[i].textContent = percent(share); });
-    if (this.finished) this.status.textContent = `Read as ${this.model.config.class_names[this.label]}, with a probability of ${percent(probabilities[this.label])}.`;
+    const {image_shape: shape, class_names: names, num_classes: numClasses} = this.model.config;
+    const image = normalise(this.pad.ink(), [this.pad.height, this.pad.width], shape);
+    const {probabilities, style} = image ? this.model.read(image) : {probabilities: Array(numClasses).fill(0)};
+    show(this.seen, image ?? new Float32Array(product(shape)));
+    probabilities.forEach((share, i) => { this.meters[i].value = share; this.shares[i].textContent = image ? percent(share) : ''; });
+    if (image) this.choice = {label: indexOfLargest(probabilities), style: Array.from(style)};
+    const {label} = this.choice;
+    if (!image) this.status.textContent = '';
+    else if (this.finished) this.status.textContent = `Read as ${names[label]}, with a probability of ${percent(probabilities[label])}.`;
   }
 
   draw() {
-    const {num_classes: numClasses, class_names: names} = this.model.config;
-    const images = names.map((_, i) => this.model.decode(this.z, oneHot(i, numClasses)));
+    const {num_classes: numClasses, class_names: names} = this.model.config, {label, style} = this.choice;
+    const images = names.map((_, i) => this.model.draw(style, oneHot(i, numClasses)));
     images.forEach((image, i) => show(this.classPictures[i], image));
-    show(this.picture, images[this.label]);
-    this.picture.setAttribute('aria-label', `${names[this.label]}, drawn by the model in the style of the sliders`);
-    this.classes[this.label].checked = true;
-    this.z.forEach((value, i) => { this.sliders[i].value = value; this.values[i].textContent = value.toFixed(1).replace('-0.0', '0.0'); });
+    show(this.picture, images[label]);
+    this.picture.setAttribute('aria-label', `${names[label]}, drawn by the model in the style of the sliders`);
+    this.classes[label].checked = true;
+    style.forEach((value, i) => { this.sliders[i].value = value; this.values[i].textContent = value.toFixed(1).replace('-0.0', '0.0'); });
   }
 }
 
 const css = `
-  :host { display: block; container-type: inline-size; --line: color-mix(in srgb, currentColor 35%, transparent); --accent: #2780e3; }
+  :host { display: block; container-type: inline-size; font-size: 1rem; line-height: 1.4; --line: color-mix(in srgb, currentColor 35%, transparent); --accent: #2780e3; }
   * { box-sizing: border-box; font: inherit; }
-  [hidden] { display: none !important; }
   p { margin: .25rem 0; }
   fieldset { border: 0; margin: 0 0 1rem; padding: 0; min-width: 0; }
+  fieldset:last-child { margin: 0; }
   legend, .caption { font-size: .875em; padding: 0; margin: 0 0 .25rem; }
   canvas { display: block; width: 100%; background: black; image-rendering: pixelated; }
+  .models label { margin-right: 1.25rem; cursor: pointer; }
+  .models input { margin: 0 .4rem 0 0; vertical-align: -.1em; accent-color: var(--accent); }
   .classes { display: grid; grid-template-columns: repeat(auto-fill, minmax(max(2.5rem, 18%), 1fr)); gap: .25rem; }
   .classes label { position: relative; padding: .25rem; text-align: center; border: 2px solid transparent; border-radius: .4rem; }
   .classes input { position: absolute; inset: 0; width: 100%; height: 100%; margin: 0; opacity: 0; cursor: pointer; }
   .classes label:has(:checked) { border-color: var(--accent); font-weight: 700; }
   .halves { display: grid; gap: 1.5rem; }
   @container (min-width: 36rem) { .halves { grid-template-columns: 1fr 1fr; } .classes { grid-template-columns: repeat(auto-fill, minmax(max(2.5rem, 9%), 1fr)); } }
-  .picture, .pad { width: min(100%, 17.5rem); aspect-ratio: var(--aspect); margin-bottom: .75rem; border: 1px solid var(--line); }
+  .picture, .pad { width: min(100%, 17.5rem); aspect-ratio: var(--aspect); border: 1px solid var(--line); }
   .pad { position: relative; }
   .pad canvas { height: 100%; cursor: crosshair; touch-action: none; image-rendering: auto; }
   .pen { position: absolute; width: 1.1rem; height: 1.1rem; translate: -50% -50%; border: 2px solid var(--accent); border-radius: 50%; pointer-events: none; visibility: hidden; }
   .pen.down { background: var(--accent); }
   canvas:focus-visible + .pen { visibility: visible; }
-  .sliders { display: grid; grid-template-columns: repeat(auto-fill, minmax(10rem, 1fr)); gap: 0 1rem; max-height: 20rem; overflow-y: auto; }
-  .sliders label, .bars li { display: grid; grid-template-columns: 2em 1fr 3em; gap: .4rem; align-items: center; font-size: .875em; font-variant-numeric: tabular-nums; }
+  .sliders { display: grid; grid-template-columns: repeat(auto-fill, minmax(8rem, 1fr)); gap: 0 1rem; max-height: 20rem; overflow-y: auto; }
+  .sliders label, .bars li { display: grid; grid-template-columns: 1.5em 1fr 2.7em; gap: .4rem; align-items: center; font-size: .875em; font-variant-numeric: tabular-nums; }
   .sliders span, .bars span:last-child { text-align: right; }
   input[type=range], meter { width: 100%; min-width: 0; margin: 0; }
   input[type=range] { height: 1.75rem; accent-color: var(--accent); }
-  .reading { display: grid; grid-template-columns: 6rem 1fr; gap: 1rem; margin-top: .5rem; }
+  .status { min-height: 1.4em; }
+  .reading { display: grid; grid-template-columns: 6rem 1fr; gap: 1rem; }
   .bars { list-style: none; margin: 0; padding: 0; }
-  .bars li { grid-template-columns: minmax(1em, auto) 1fr 3.2em; }
+  .bars li { grid-template-columns: minmax(1em, auto) 1fr 3.2em; min-height: 1.5em; }
+  .buttons { margin: .75rem 0; }
   button { padding: .35rem .8rem; border: 1px solid var(--line); border-radius: .4rem; background: transparent; color: inherit; cursor: pointer; }
   button:hover { border-color: currentColor; }
   :focus-visible, label:has(:focus-visible) { outline: 3px solid var(--accent); outline-offset: 2px; }
