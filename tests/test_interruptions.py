@@ -93,9 +93,10 @@ def test_two_runs_in_one_folder(left_alone, tmp_path):
     folder = tmp_path/'run'
     first = start(folder)
     while not (folder/'checkpoint.pt').exists(): time.sleep(0.01)
-    code,errors = finish(start(folder))
+    first.send_signal(signal.SIGSTOP) # so that it cannot end before the second has been refused
+    try: code,errors = finish(start(folder))
+    finally: first.send_signal(signal.SIGCONT)
     assert code == 2 and errors == f'a_run: {folder}: another process is writing a run here\n'
-    assert first.poll() is None, 'the first run ended before the second was refused'
     assert finish(first) == (0, '')
     assert_same_run(folder, left_alone)
 
