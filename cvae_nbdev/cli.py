@@ -8,7 +8,7 @@ __all__ = ['value_names', 'most_rows', 'Option', 'options_of', 'settings_options
            'styles_of', 'draw_in_styles', 'write_arrays', 'picture_mode', 'write_picture', 'cvae_sample', 'cvae_infer',
            'data_of', 'cvae_evaluate']
 
-# %% ../nbs/11_cli.ipynb #d68cb47e
+# %% ../nbs/11_cli.ipynb #649a0315
 import argparse,inspect,json,signal,sys,traceback
 from dataclasses import fields,is_dataclass,replace
 from functools import partial
@@ -28,6 +28,7 @@ from .evaluation import evaluate
 from .model import CVAE,CVAEConfig
 from .sampling import Samples,generate,infer,random_styles
 from .sources import load_images,read_picture
+from .steps import step_names
 from .training import TrainConfig,fit,presets
 
 # %% ../nbs/11_cli.ipynb #b1988095
@@ -171,7 +172,7 @@ def model_config(
     seeds = {'init_seed': training['seed']} if 'seed' in training else {}
     return replace(base, **(from_data | seeds | given))
 
-# %% ../nbs/11_cli.ipynb #9e936f49
+# %% ../nbs/11_cli.ipynb #ea16f7c8
 @command
 def cvae_train(
     training: TrainConfig,   # the training
@@ -183,15 +184,18 @@ def cvae_train(
     overwrite: bool = False, # replace a run that is there
     checkpoint_seconds: float = 60., # between checkpoints within an epoch
     device: str = 'auto',    # auto, cpu, cuda or mps
+    step: str = 'auto',      # how a step is taken: auto, plain, lean, compiled or graph
 ):
     "Train a model and write its run folder; by default the reference model on the bundled MNIST."
     base,base_training = presets[check_choice('preset', preset, tuple(presets))]
     config,shape = replace(base_training, **training), replace(base, **model).image_shape # may fail
     pick_device(device)
+    check_choice('step', step, step_names)
     check_number('checkpoint_seconds', checkpoint_seconds, zero=True)
     train,valid = (load_images(data, split, shape) for split in ('train', 'valid'))
     new,out = CVAE(model_config(train, base, model, training)), out or f'runs/{preset}'
-    h = fit(new, train, valid, config, out, device, resume, overwrite, checkpoint_seconds).history
+    how = {'checkpoint_seconds': checkpoint_seconds, 'step': step}
+    h = fit(new, train, valid, config, out, device, resume, overwrite, **how).history
     print(f'VAE loss {h.vae_loss[-1]:.1f}, digit loss {h.digit_loss[-1]:.2f} nats per image, '
           f'validation accuracy {h.valid_accuracy[-1]:.3f}. Look at {Path(out)/"samples.png"}.')
 

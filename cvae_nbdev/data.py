@@ -14,13 +14,15 @@ from torch import Tensor
 
 from .core import as_tensor,check_images,check_labels,check_names,check_whole,new_figure
 
-# %% ../nbs/00_data.ipynb #c22276db
+# %% ../nbs/00_data.ipynb #9aaad11e
 def as_floats(
     images: Tensor,                     # uint8, or floats in [0, 1] already
     dtype: torch.dtype = torch.float32, # of the result
 ) -> Tensor:                            # in [0, 1], where the images are
     "Images as numbers in [0, 1]."
-    return images.to(dtype)/255 if images.dtype == torch.uint8 else images.to(dtype)
+    if images.dtype != torch.uint8: return images.to(dtype)
+    white = torch.full((), 255, dtype=dtype, device=images.device)
+    return images/white # converts and divides in one pass
 
 # %% ../nbs/00_data.ipynb #497b0df9
 @dataclass(eq=False)
@@ -103,7 +105,7 @@ def show_grid(
     ax.set(frame_on=False, anchor='W', xlabel=column_label, ylabel=row_label, title=title)
     return ax.figure
 
-# %% ../nbs/00_data.ipynb #2423a777
+# %% ../nbs/00_data.ipynb #712c5d09
 @patch
 def batches(
     self: ImageSet,
@@ -116,8 +118,9 @@ def batches(
     step = check_whole('batch_size', batch_size)
     if order is not None: order = order.to(self.images.device)
     for i in range(start*step, len(self if order is None else order), step):
-        picked = slice(i, i + step) if order is None else order[i:i+step]
-        yield as_floats(self.images[picked], dtype), self.labels[picked]
+        if order is None: batch = self.images[i:i+step], self.labels[i:i+step]
+        else: batch = [o.index_select(0, order[i:i+step]) for o in (self.images, self.labels)]
+        yield as_floats(batch[0], dtype), batch[1]
 
 # %% ../nbs/00_data.ipynb #bdad990d
 def check_data(

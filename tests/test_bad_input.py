@@ -137,7 +137,7 @@ commands = {
         '--image_shape 28', '--image_shape 0,28', '--image_shape a,b', '--image_shape 20,20', '--num_classes 0', '--num_classes 9', '--class_names a,b',
         '--class_names a,a,b,c,d,e,f,g,h,i', '--z_dim 0', '--z_dim 9999999999', '--encoder_layers 0', '--encoder_layers x', '--classifier_layers 1,,2',
         '--decoder_layers -5', '--activation swish', '--decoder_std 0', '--decoder_std -1', '--decoder_std 1e300', '--min_var 0', '--data nothing', '--data empty',
-        '--data broken', '--device gpu', '--device cuda:99', '--device mps:7', '--checkpoint_seconds nan', '--out file/run', '--out finished', '--resume --out finished',
+        '--data broken', '--device gpu', '--step quick', '--device cuda:99', '--device mps:7', '--checkpoint_seconds nan', '--out file/run', '--out finished', '--resume --out finished',
         '--preset better', '--prior none', '--couplings 0', '--coupling_width x', '--encoder_reads label', '--decoder_net cnn',
         '--encoder_pool 0', '--likelihood poisson', '--schedule linear', '--max_gradient -1', '--augment blur', '--preset best --epochs 0',
         '--no_such_option', '--epochs', "--data ''", '--class_names a,a', '--init_seed -1', '--init_seed x', '--encoder_layers 1.5', '--decoder_std',
