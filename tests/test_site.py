@@ -1,0 +1,75 @@
+"The check of the site's pages finds what is wrong with a page, one defect at a time."
+import json
+from configparser import ConfigParser
+
+import pytest
+
+from check_site import problems
+
+def code(source, *outputs): return {'cell_type': 'code', 'source': source, 'outputs': list(outputs)}
+def result(**data): return {'output_type': 'execute_result', 'data': {name.replace('_', '/'): o for name,o in data.items()}}
+def documentation(text): return code('#| echo: false\nshow_doc(f)', result(text_markdown=[text]))
+
+front = '---\ntitle: Data\noutput-file: data.html\n---\n'
+good = ['# Data\n\nSee [the model](model.qmd#the-encoder), [below](#what-it-is), [itself](/data.html#what-it-is), [@kingma2014, eq. 9].',
+        '## What it is\n\n![A caption](images/two.png){fig-alt="Two digits"} and $q(z|x)$, `[a](b)`, at a@b.\n\n$$\\log p \\ge E[\\log w]$$',
+        code('#| fig-alt: A digit\nshow(3)', result(image_png='iVBOR', text_plain='<Figure>')),
+        code('print("short")', {'output_type': 'stream', 'name': 'stdout', 'text': 'short\n'}),
+        documentation('### f\n\n```python\ndef f(\n    a:int\n)->int:\n```\n\n*What it does to [g](model.qmd).*')]
+
+@pytest.fixture
+def check(tmp_path):
+    "The problems of a small site, whose first page holds the given cells, text or code."
+    def check(*cells, readme_nb='made_by_a_tool', git_url='', css='main { margin: 0 }', bib='', pages=('data.ipynb', 'model.qmd')):
+        cells = [{'cell_type': 'markdown', 'source': o} if isinstance(o, str) else o for o in (front, *cells)]
+        (tmp_path/'data.ipynb').write_text(json.dumps({'cells': cells}))
+        (tmp_path/'model.qmd').write_text('---\ntitle: Model\n---\n\n## The encoder\n')
+        (tmp_path/'references.bib').write_text(
+            '@article{kingma2014,\n  author = {Kingma, D. P. and Welling, M.},\n  title = {Bayes},\n  year = {2014},\n'
+            '  url = {https://example.org/paper}\n}\n' + bib)
+        (tmp_path/'styles.css').write_text(css)
+        (tmp_path/'images').mkdir(exist_ok=True)
+        (tmp_path/'images'/'two.png').write_bytes(b'')
+        settings = ConfigParser(interpolation=None)
+        settings['DEFAULT'] = {'readme_nb': readme_nb, 'git_url': git_url}
+        return list(problems(tmp_path, {'website': {'sidebar': {'contents': list(pages)}}}, settings['DEFAULT']))
+    return check
+
+def test_a_good_site(check): assert check(*good) == []
+
+@pytest.mark.parametrize('cell,said', [
+    ('See [the losses](losses.ipynb).', 'links to losses.ipynb, which does not exist'),
+    ('See [the decoder](model.qmd#the-decoder).', 'no such heading'),
+    ('See [above](#nothing).', 'no such heading'),
+    ('See [g](/data.html#g).', 'no such heading'),
+    ('See [elsewhere](https://example.org).', 'links to another host: https://example.org'),
+    ('<script src="https://example.org/a.js"></script>', 'from another host'),
+    ('<link rel="preload" href="live/none.json">', 'needs live/none.json'),
+    ('![A caption](images/two.png)', 'no alt text'),
+    ('Here: <img src="images/two.png">', 'no alt text'),
+    ('Here: ![](images/two.png)', 'no alt text'),
+    ('As [@nobody2000] says.', 'nobody2000'),
+    ('A [[`f`](/data.html#what-it-is)](model.qmd) of ours.', 'raw Markdown'),
+    (r'$$\nosuchcommand{x}$$', 'nosuchcommand'),
+    (code('show(3)', result(image_png='iVBOR')), 'picture without fig-alt'),
+    (code('table', result(text_html='<table></table>')), 'text/html'),
+    (code('print("long")', {'output_type': 'stream', 'name': 'stdout', 'text': 'x'*121}), 'a line of 121 characters'),
+    (documentation('### f\n\n```python\ndef f(\n    a:[`g`](/data.html#g)\n)->int:\n```'), 'a signature shows raw Markdown')])
+def test_a_defect_of_a_cell(check, cell, said):
+    found = check(*good, cell)
+    assert len(found) == 1 and found[0].startswith('data.ipynb: ') and said in found[0], found
+
+@pytest.mark.parametrize('change,said', [
+    ({'readme_nb': 'data'}, 'write README.md'),
+    ({'readme_nb': 'data.ipynb'}, 'write README.md'),
+    ({'css': '@import url("https://example.org/a.css");'}, 'styles.css loads https://example.org/a.css'),
+    ({'bib': '@book{kingma2014,\n  title = {Again},\n  year = {2015}\n}\n'}, 'two works named kingma2014'),
+    ({'pages': ['data.ipynb']}, 'model.qmd is not in the sidebar'),
+    ({'pages': ['data.ipynb', 'model.qmd', 'losses.ipynb']}, 'names losses.ipynb, which does not exist')])
+def test_a_defect_of_the_site(check, change, said):
+    found = check(*good, **change)
+    assert len(found) == 1 and said in found[0], found
+
+def test_links_to_the_source(check):
+    source = 'The [source](https://example.org/us/blob/main/a.py#L1).'
+    assert check(*good, source, git_url='https://example.org/us') == [] != check(*good, source)
