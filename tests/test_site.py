@@ -1,10 +1,14 @@
-"The check of the site's pages finds what is wrong with a page, one defect at a time."
-import json
+"The check of the site's pages finds what is wrong with a page, one defect at a time; and pages link to Colab when there is an address."
+import json,subprocess
 from configparser import ConfigParser
+from pathlib import Path
 
 import pytest
+from pypandoc import get_pandoc_path
 
 from check_site import problems
+
+lua_filter = Path(__file__).parent.parent/'nbs'/'open_in_colab.lua'
 
 def code(source, *outputs): return {'cell_type': 'code', 'source': source, 'outputs': list(outputs)}
 def result(**data): return {'output_type': 'execute_result', 'data': {name.replace('_', '/'): o for name,o in data.items()}}
@@ -73,3 +77,20 @@ def test_a_defect_of_the_site(check, change, said):
 def test_links_to_the_source(check):
     source = 'The [source](https://example.org/us/blob/main/a.py#L1).'
     assert check(*good, source, git_url='https://example.org/us') == [] != check(*good, source)
+
+@pytest.mark.parametrize('git_url,page,link', [
+    ('https://github.com/us/vae', '03_training.ipynb', 'https://colab.research.google.com/github/us/vae/blob/main/nbs/03_training.ipynb'),
+    ('https://github.com/us/vae', '404.qmd', None),
+    ('https://example.org/us/vae', '03_training.ipynb', None),
+    ('', '03_training.ipynb', None)])
+def test_open_in_colab(tmp_path, git_url, page, link):
+    "Quarto gives a filter the table `quarto`; here a filter around ours does."
+    (tmp_path/'settings.ini').write_text(f'[DEFAULT]\nnbs_path = nbs\ngit_url = {git_url}\nbranch = main\n')
+    around = tmp_path/'around.lua'
+    around.write_text(f"quarto = {{project = {{directory = '{tmp_path/'_proc'}'}}, doc = {{input_file = '{tmp_path/'_proc'/page}'}}}}\n"
+                      f"dofile('{lua_filter}')\n")
+    (tmp_path/'_proc').mkdir()
+    html = subprocess.run([get_pandoc_path(), '--to=html', '--wrap=none', f'--lua-filter={around}'], input='Text', text=True,
+                          capture_output=True, check=True).stdout
+    if link: assert f'href="{link}"' in html and '%pip install git+https://github.com/us/vae' in html and '<p>Text</p>' in html
+    else: assert html == '<p>Text</p>\n'
