@@ -200,7 +200,7 @@ def hear(
 @patch
 def follow(
     self: StyleSliders,
-    change=None, # of the style
+    change: dict | None = None, # of the style
 ):
     "The style has changed; the sliders show it."
     self.setting = True

@@ -15,7 +15,7 @@ def result(**data): return {'output_type': 'execute_result', 'data': {name.repla
 def documentation(text): return code('#| echo: false\nshow_doc(f)', result(text_markdown=[text]))
 
 front = '---\ntitle: Data\noutput-file: data.html\n---\n'
-good = ['# Data\n\nSee [the model](model.qmd#the-encoder), [below](#what-it-is), [itself](/data.html#what-it-is), [@kingma2014, eq. 9].',
+good = ['# Data\n\nSee [the model](model.qmd#the-encoder), [below](#what-it-is), [itself](/data.html#what-it-is), [@kingma2014, eq. 9], [a cited work](https://example.org/paper).',
         '## What it is\n\n![A caption](images/two.png){fig-alt="Two digits"} and $q(z|x)$, `[a](b)`, at a@b.\n\n$$\\log p \\ge E[\\log w]$$',
         code('#| fig-alt: A digit\nshow(3)', result(image_png='iVBOR', text_plain='<Figure>')),
         code('print("short")', {'output_type': 'stream', 'name': 'stdout', 'text': 'short\n'}),

@@ -90,22 +90,22 @@ class Page:
             if cell['cell_type'] == 'code' and re.search(r'^show_doc\(', ''.join(cell['source']), re.MULTILINE):
                 yield from (''.join(o['data']['text/markdown']) for o in cell['outputs'] if 'text/markdown' in o.get('data', {}))
 
-    def problems(self, pages, own_address):
-        "`pages` are those of the site by their addresses; links to `own_address` may leave it."
+    def problems(self, pages, allowed):
+        "`pages` are those of the site by their addresses; links that begin with one of the `allowed` addresses may leave it."
         for o in self.complaints: yield o
         for o in self.html.without_alt: yield f'the picture {o} has no alt text'
         for o in self.html.leftover: yield f'shows raw Markdown: {o}'
         for text in self.signatures():
             code = re.search(r'```python\n(.*?)```', text, re.DOTALL)
             for o in re.findall(r'\[`.*?\]\(.*?\)', code[1] if code else ''): yield f'a signature shows raw Markdown: {o}'
-        for o in self.html.links: yield from self.broken(o, pages, own_address)
+        for o in self.html.links: yield from self.broken(o, pages, allowed)
         for o in self.html.files:
             if re.match(r'(\w+:)?//', o): yield f'loads {o} from another host'
             elif not o.startswith('data:') and not (self.path.parent/o).exists(): yield f'needs {o}, which does not exist'
         for i,cell in enumerate(self.cells, 1): yield from (f'cell {i} {o}' for o in self.of_cell(cell))
 
-    def broken(self, link, pages, own_address):
-        if own_address and link.startswith(own_address): return
+    def broken(self, link, pages, allowed):
+        if link.startswith(allowed): return
         if re.match(r'\w+:|//', link): yield f'links to another host: {link}'
         elif '/blob/' not in link: # to the source, which has no address yet, so the page does not show the link
             path,_,name = link.removeprefix('/').partition('#')
@@ -128,15 +128,17 @@ def problems(folder, site, settings):
     every = [Page(o) for o in sorted([*folder.glob('*.ipynb'), *folder.glob('*.qmd')])]
     pages = {o.address: o for o in every} | {o.path.name: o for o in every}
     listed = hrefs(site['website']['sidebar']['contents'])
+    works = (folder/bibliography).read_text(encoding='utf-8')
+    allowed = *re.findall(r'^ *url = \{(.*)\}', works, re.MULTILINE), *filter(None, [settings['git_url']])
     for page in every:
         if page.path.name not in [*listed, '404.qmd']: yield f'{page.path.name} is not in the sidebar'
-        yield from (f'{page.path.name}: {o}' for o in page.problems(pages, settings['git_url']))
+        yield from (f'{page.path.name}: {o}' for o in page.problems(pages, allowed))
     for o in listed:
         if o not in pages: yield f'_quarto.yml names {o}, which does not exist'
     for style in [*folder.glob('*.css'), *folder.glob('*.scss')]:
         for o in re.findall(r'(?:@import|url\()\s*["\']?((?:\w+:)?//[^"\')\s]+)', style.read_text(encoding='utf-8')):
             yield f'{style.name} loads {o} from another host'
-    keys = re.findall(r'^@\w+\{([^,\s]+)', (folder/bibliography).read_text(encoding='utf-8'), re.MULTILINE)
+    keys = re.findall(r'^@\w+\{([^,\s]+)', works, re.MULTILINE)
     for o in {o for o in keys if keys.count(o) > 1}: yield f'{bibliography} has two works named {o}'
     if (folder/settings['readme_nb']).exists() or (folder/f"{settings['readme_nb']}.ipynb").exists():
         yield f"settings.ini makes nbdev_docs write README.md from {settings['readme_nb']}; tools/make_readme.py does that"
