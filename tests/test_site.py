@@ -3,7 +3,7 @@ import json,subprocess
 from configparser import ConfigParser
 from pathlib import Path
 
-import pytest
+import pytest,yaml
 from pypandoc import get_pandoc_path
 
 from check_site import problems
@@ -94,3 +94,20 @@ def test_open_in_colab(tmp_path, git_url, page, link):
                           capture_output=True, check=True).stdout
     if link: assert f'href="{link}"' in html and '%pip install git+https://github.com/us/vae' in html and '<p>Text</p>' in html
     else: assert html == '<p>Text</p>\n'
+
+def test_source_is_folded_but_in_the_tutorial(browser):
+    "In a page whose sidebar and folds are built as Quarto builds them."
+    config = yaml.safe_load((Path(__file__).parent.parent/'_quarto.yml').read_text())
+    script = ''.join(o['text'] for o in config['format']['html']['include-after-body'])
+    page = browser.new_page()
+    def opened(active):
+        def item(name, text): return f'<li class="sidebar-item"><a class="sidebar-link {"active" if name == active else ""}">' \
+                                     f'<span class="menu-text">{text}</span></a></li>'
+        def section(text, *items): return '<li class="sidebar-item sidebar-item-section"><button class="sidebar-link">' \
+                                          f'<span class="menu-text">{text}</span></button><ul>{"".join(items)}</ul></li>'
+        page.set_content(f'<ul>{item("index", "Start here")}{section("The tutorial", item("data", "Data"))}'
+                         f'{section("The engine room", item("core", "Core"), item("runs", "Runs"))}</ul>'
+                         f'<details open class="code-fold"></details><details open class="code-fold"></details>{script}')
+        return page.locator('details[open]').count()
+    assert [opened(o) for o in ('data', 'core', 'runs', 'index')] == [2, 0, 0, 0]
+    page.close()

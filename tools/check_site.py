@@ -94,7 +94,7 @@ class Page:
         "`pages` are those of the site by their addresses; links that begin with one of the `allowed` addresses may leave it."
         for o in self.complaints: yield o
         for o in self.html.without_alt: yield f'the picture {o} has no alt text'
-        for o in self.html.leftover: yield f'shows raw Markdown: {o}'
+        for o in self.html.leftover: yield f'shows raw Markdown: {o} (nbdev makes a link of a name in backticks, within another link too)'
         for text in self.signatures():
             code = re.search(r'```python\n(.*?)```', text, re.DOTALL)
             for o in re.findall(r'\[`.*?\]\(.*?\)', code[1] if code else ''): yield f'a signature shows raw Markdown: {o}'
