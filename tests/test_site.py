@@ -111,3 +111,10 @@ def test_source_is_folded_but_in_the_tutorial(browser):
         return page.locator('details[open]').count()
     assert [opened(o) for o in ('data', 'core', 'runs', 'index')] == [2, 0, 0, 0]
     page.close()
+
+@pytest.mark.parametrize('formula,expected', [
+    (r'-\ln q(y|x)', r'-\ln\,q(y|x)'), (r'\log\frac1K', r'\log\,\frac1K'), (r'\log(x)', r'\log(x)'), (r'\log (x)', r'\log(x)'),
+    (r'\logits + \exp(s)', r'\logits + \exp(s)'), (r'x = \log', r'x = \log')])
+def test_operator_spaces(formula, expected):
+    command = [get_pandoc_path(), '--to=latex', f"--lua-filter={lua_filter.with_name('operator_spaces.lua')}"]
+    assert subprocess.run(command, input=f'${formula}$', text=True, capture_output=True, check=True).stdout == f'\\({expected}\\)\n'
