@@ -1,4 +1,4 @@
-"""A training run in a process of its own, for the tests that kill it: python a_run.py FOLDER EPOCHS [FILE_SIZE_LIMIT]
+"""A training run in a process of its own, for the tests that kill it: python a_run.py FOLDER EPOCHS [--file_size_limit N] [--step NAME]
 
 It resumes if it can, writes a checkpoint after every step, and prints a line when it begins to train.
 """
@@ -12,6 +12,7 @@ def a_run(
     folder: str,               # run folder
     epochs: int,               # passes over 2,000 images, 20 steps each
     file_size_limit: int = 0,  # bytes that a file may have, as on a disk that is nearly full; 0: any
+    step: str = 'plain',       # how a step is taken
 ):
     "Train or resume a run."
     train,valid = load_images('mnist', 'train')[:2000], load_images('mnist', 'valid')[:500]
@@ -20,6 +21,6 @@ def a_run(
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN) # the write then fails as it does on a full disk, with an OSError
         resource.setrlimit(resource.RLIMIT_FSIZE, (file_size_limit, file_size_limit))
     print('training', flush=True)
-    fit(CVAE(), train, valid, TrainConfig(epochs=epochs), folder, 'cpu', resume=True, checkpoint_seconds=0, progress=False)
+    fit(CVAE(), train, valid, TrainConfig(epochs=epochs), folder, 'cpu', resume=True, checkpoint_seconds=0, progress=False, step=step)
 
 if __name__ == '__main__': sys.exit(run_command(a_run))
