@@ -106,14 +106,14 @@ class StreamedSet:
     num_classes = property(lambda self: len(self.class_names))
     image_shape = property(lambda self: tuple(self.source.image_shape))
 
-# %% ../nbs/29_streaming.ipynb #ecc2a3a4
+# %% ../nbs/29_streaming.ipynb #8b6c236f
 def worker_count(
     pictures: int, # to read in one pass
 ) -> int:          # 0: none beside the process itself
-    "How many processes should read pictures: one for each core, up to 8, if it is worth it."
+    "How many processes should read pictures: half as many as cores, up to 8, or none."
     cores = len(os.sched_getaffinity(0)) if hasattr(os, 'sched_getaffinity') else os.cpu_count()
-    alone = multiprocessing.current_process().daemon or cores in (None, 1) or pictures < 2000
-    return 0 if alone else min(cores, 8)
+    alone = multiprocessing.current_process().daemon or (cores or 1) < 4 or pictures < 2000
+    return 0 if alone else min(cores//2, 8)
 
 # %% ../nbs/29_streaming.ipynb #de919dcc
 def leave_group(
