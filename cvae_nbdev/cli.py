@@ -172,14 +172,15 @@ def model_config(
     seeds = {'init_seed': training['seed']} if 'seed' in training else {}
     return replace(base, **(from_data | seeds | given))
 
-# %% ../nbs/11_cli.ipynb #ea16f7c8
+# %% ../nbs/11_cli.ipynb #28cbaa59
 @command
 def cvae_train(
     training: TrainConfig,   # the training
     model: CVAEConfig,       # the model; image_shape, num_classes and class_names follow the data
     preset: str = 'post',    # post: the reference model; best: the better one, in ten minutes
     out: str = '',           # run folder to write; by default runs/post, or runs/best
-    data: str = 'mnist',     # name of a set of images, or a folder with a subfolder for each class
+    data: str = 'mnist',     # name of a set of images, or a folder: a subfolder for each class
+    keep_in: str = 'auto',   # where a folder's images are kept: memory, disk or auto
     resume: bool = False,    # go on with an unfinished run
     overwrite: bool = False, # replace a run that is there
     checkpoint_seconds: float = 60., # between checkpoints within an epoch
@@ -192,10 +193,9 @@ def cvae_train(
     pick_device(device)
     check_choice('step', step, step_names)
     check_number('checkpoint_seconds', checkpoint_seconds, zero=True)
-    train,valid = (load_images(data, split, shape) for split in ('train', 'valid'))
-    new,out = CVAE(model_config(train, base, model, training)), out or f'runs/{preset}'
-    how = {'checkpoint_seconds': checkpoint_seconds, 'step': step}
-    h = fit(new, train, valid, config, out, device, resume, overwrite, **how).history
+    sets = [load_images(data, o, shape, keep_in=keep_in) for o in ('train', 'valid')]
+    m,out = CVAE(model_config(sets[0], base, model, training)), out or f'runs/{preset}'
+    h = fit(m, *sets, config, out, device, resume, overwrite, checkpoint_seconds, step=step).history
     print(f'VAE loss {h.vae_loss[-1]:.1f}, digit loss {h.digit_loss[-1]:.2f} nats per image, '
           f'validation accuracy {h.valid_accuracy[-1]:.3f}. Look at {Path(out)/"samples.png"}.')
 

@@ -6,8 +6,9 @@
 __all__ = ['mnist_md5', 'splits', 'torchvision_sets', 'idx_shape', 'parse_idx', 'read_idx', 'split_part', 'load_mnist',
            'cache_folder', 'load_torchvision', 'as_grey', 'read_picture', 'load_folder', 'load_images']
 
-# %% ../nbs/21_sources.ipynb #fc18f9de
+# %% ../nbs/21_sources.ipynb #07a36dc9
 import hashlib,lzma,struct
+from functools import partial
 from math import prod
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from .core import bundled,check_choice,check_sizes
 from .data import ImageSet
+from .streaming import StreamedSet,keep,open_arrays,open_pictures,places
 
 # %% ../nbs/21_sources.ipynb #e8765bb1
 def idx_shape(
@@ -158,36 +160,40 @@ def read_picture(
     image = torch.from_numpy(np.array(grey))
     return 255 - image if invert else image
 
-# %% ../nbs/21_sources.ipynb #ca97cff8
+# %% ../nbs/21_sources.ipynb #053be5cd
 def load_folder(
     folder: str | Path,           # holds a subfolder a class, or folders train and test that do
     split: str,                   # 'train', 'valid' or 'test'
     image_shape: tuple[int, int], # height and width to resize to
-) -> ImageSet:
-    "A folder of pictures, one subfolder a class, as grey images of one size."
-    from torchvision.datasets import ImageFolder
+    keep_in: str = 'auto',        # 'memory', 'disk' or 'auto', see keep
+) -> ImageSet | StreamedSet:
+    "A folder of pictures, one subfolder a class, as grey images of one size; or of arrays."
     inside = {o for o in splits if (Path(folder)/o).is_dir()}
     if not inside >= {'train', 'test'}: part,cards = '.', ('valid', 'test', 'test') + 11*('train',)
     elif split == 'test' or 'valid' in inside: part,cards = split, (split,)
     else: part,cards = 'train', ('valid',) + 11*('train',)
-    found = ImageFolder(Path(folder)/part, loader=lambda path: read_picture(path, image_shape))
+    part,read = Path(folder)/part, partial(read_picture, image_shape=image_shape)
+    arrays = (part/'images.npy').exists()
+    found = open_arrays(part) if arrays else open_pictures(part, image_shape, read)
     which = [i for i in range(len(found)) if cards[i % len(cards)] == split]
     if not which: raise ValueError(f'{folder}: {len(found)} pictures leave none for {split}')
-    images,labels = zip(*(found[i] for i in which))
-    return ImageSet(torch.stack(images), labels, found.classes, folder)
+    found.name = str(folder)
+    return keep(found.part(torch.tensor(which, device='cpu')), keep_in)
 
-# %% ../nbs/21_sources.ipynb #a444f089
+# %% ../nbs/21_sources.ipynb #29544f45
 def load_images(
-    name: str | Path = 'mnist', # 'mnist', another known set, or a folder of pictures
+    name: str | Path = 'mnist', # 'mnist', another known set, or a folder of pictures or arrays
     split: str = 'train',       # 'train', 'valid' or 'test'
     image_shape: tuple[int, int] = (28, 28), # height and width for the pictures of a folder
     root: str | Path | None = None, # where torchvision's files are, or go; None: the cache folder
-) -> ImageSet:
+    keep_in: str = 'auto', # for a folder: 'memory', 'disk', or 'auto': memory if they fit well
+) -> ImageSet | StreamedSet:
     "Labelled images; `ValueError` for an unknown name, `OSError` if they cannot be read."
     check_choice('split', split, splits)
+    check_choice('keep_in', keep_in, places)
     if name == 'mnist': return load_mnist(split)
     if name in torchvision_sets: return load_torchvision(name, split, root)
     if str(name) and Path(name).is_dir():
-        return load_folder(name, split, check_sizes('image_shape', image_shape, 2))
+        return load_folder(name, split, check_sizes('image_shape', image_shape, 2), keep_in)
     known = ', '.join(torchvision_sets)
     raise ValueError(f'no data called {str(name)!r}: expected a folder of pictures, mnist, {known}')
