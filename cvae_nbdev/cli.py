@@ -173,7 +173,7 @@ def model_config(
     seeds = {'init_seed': training['seed']} if 'seed' in training else {}
     return replace(base, **(from_data | seeds | given))
 
-# %% ../nbs/11_cli.ipynb #ea3191a7
+# %% ../nbs/11_cli.ipynb #cb48ebb0
 @command
 def cvae_train(
     training: TrainConfig,   # the training
@@ -192,11 +192,10 @@ def cvae_train(
     base,base_training = presets[check_choice('preset', preset, tuple(presets))]
     config,shape = replace(base_training, **training), replace(base, **model).image_shape # may fail
     pick_device(device)
-    check_choice('step', step, step_names)
-    check_number('checkpoint_seconds', checkpoint_seconds, zero=True)
+    how = {'step': check_choice('step', step, step_names),
+           'checkpoint_seconds': check_number('checkpoint_seconds', checkpoint_seconds, zero=True)}
     train,valid = (load_images(data, o, shape, invert=invert) for o in ('train', 'valid'))
     new,out = CVAE(model_config(train, base, model, training)), out or f'runs/{preset}'
-    how = {'checkpoint_seconds': checkpoint_seconds, 'step': step}
     h = fit(new, train, valid, config, out, device, resume, overwrite, **how).history
     print(f'VAE loss {h.vae_loss[-1]:.1f}, digit loss {h.digit_loss[-1]:.2f} nats per image, '
           f'validation accuracy {h.valid_accuracy[-1]:.3f}. Look at {Path(out)/"samples.png"}.')
