@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['value_names', 'most_rows', 'Option', 'options_of', 'settings_options', 'add_option', 'Parser', 'make_parser',
-           'read_options', 'describe_error', 'run_command', 'command', 'model_config', 'cvae_train', 'parse_labels',
-           'styles_of', 'draw_in_styles', 'write_arrays', 'picture_mode', 'write_picture', 'cvae_sample', 'cvae_infer',
-           'data_of', 'cvae_evaluate']
+           'read_options', 'describe_error', 'run_command', 'command', 'model_config', 'summary', 'cvae_train',
+           'parse_labels', 'styles_of', 'draw_in_styles', 'write_arrays', 'picture_mode', 'write_picture',
+           'cvae_sample', 'inverted_in', 'cvae_infer', 'data_of', 'cvae_evaluate']
 
-# %% ../nbs/11_cli.ipynb #649a0315
+# %% ../nbs/11_cli.ipynb #0795fdb7
 import argparse,inspect,json,signal,sys,traceback
 from dataclasses import fields,is_dataclass,replace
 from functools import partial
@@ -24,7 +24,8 @@ from .core import (atomic_path,check_choice,check_number,check_out,check_seed,
                              check_whole,field_comments,figure_png,parse_setting,pick_device,
                              pretrained_folder,read_config,write_json)
 from .data import show_grid
-from .evaluation import evaluate
+from .evaluation import check_sets,evaluate
+from .judge import judge_in
 from .model import CVAE,CVAEConfig
 from .sampling import Samples,generate,infer,random_styles
 from .sources import load_images,read_picture
@@ -172,7 +173,17 @@ def model_config(
     seeds = {'init_seed': training['seed']} if 'seed' in training else {}
     return replace(base, **(from_data | seeds | given))
 
-# %% ../nbs/11_cli.ipynb #28cbaa59
+# %% ../nbs/11_cli.ipynb #fe1e0c65
+def summary(
+    history,         # a History
+    out: str | Path, # the run folder
+) -> str:
+    "The last losses, and where to look."
+    h = {name: values[-1] for name,values in vars(history).items()}
+    return (f'VAE loss {h["vae_loss"]:.1f}, digit loss {h["digit_loss"]:.2f} nats per image, '
+            f'validation accuracy {h["valid_accuracy"]:.3f}. Look at {Path(out)/"samples.png"}.')
+
+# %% ../nbs/11_cli.ipynb #f8118dfd
 @command
 def cvae_train(
     training: TrainConfig,   # the training
@@ -180,6 +191,7 @@ def cvae_train(
     preset: str = 'post',    # post: the reference model; best: the better one, in ten minutes
     out: str = '',           # run folder to write; by default runs/post, or runs/best
     data: str = 'mnist',     # name of a set of images, or a folder: a subfolder for each class
+    invert: bool = False,    # the pictures of the folder are dark ink on a light ground
     keep_in: str = 'auto',   # where a folder's images are kept: memory, disk or auto
     resume: bool = False,    # go on with an unfinished run
     overwrite: bool = False, # replace a run that is there
@@ -193,11 +205,10 @@ def cvae_train(
     pick_device(device)
     check_choice('step', step, step_names)
     check_number('checkpoint_seconds', checkpoint_seconds, zero=True)
-    sets = [load_images(data, o, shape, keep_in=keep_in) for o in ('train', 'valid')]
+    sets = [load_images(data, o, shape, None, invert, keep_in) for o in ('train', 'valid')]
     m,out = CVAE(model_config(sets[0], base, model, training)), out or f'runs/{preset}'
     h = fit(m, *sets, config, out, device, resume, overwrite, checkpoint_seconds, step=step).history
-    print(f'VAE loss {h.vae_loss[-1]:.1f}, digit loss {h.digit_loss[-1]:.2f} nats per image, '
-          f'validation accuracy {h.valid_accuracy[-1]:.3f}. Look at {Path(out)/"samples.png"}.')
+    print(summary(h, out))
 
 # %% ../nbs/11_cli.ipynb #6d74b43b
 def parse_labels(
@@ -303,17 +314,30 @@ def cvae_sample(
     if arrays: write_arrays(out, model, draw_in_styles(model, labels, styles))
     else: write_picture(out, model, labels, styles)
 
-# %% ../nbs/11_cli.ipynb #bd298266
+# %% ../nbs/11_cli.ipynb #3e3bda84
+def inverted_in(
+    run: str, # run folder, or the name of a bundled model
+) -> bool:    # False where the folder does not say
+    "Were the pictures inverted that a model was trained on? `ValueError` if that is no yes or no."
+    data = read_config(pretrained_folder(run)).get('data')
+    inverted = data.get('inverted', False) if isinstance(data, dict) else False
+    if not isinstance(inverted, bool):
+        raise ValueError(f'{run}: says that inverted is {inverted!r}, expected true or false')
+    return inverted
+
+# %% ../nbs/11_cli.ipynb #778f3725
 @command
 def cvae_infer(
     run: str,             # run folder, or the name of a bundled model
-    image: list[str],     # picture files, light ink on a dark ground
-    invert: bool = False, # the pictures are dark ink on a light ground
+    image: list[str],     # picture files of the kind that the model was trained on
+    invert: bool = False, # ink and ground are the other way round; with MNIST: ink is dark
+    centre: bool = False, # fit what is drawn into the middle, as the digits of MNIST are
     device: str = 'auto', # auto, cpu, cuda or mps
 ):
     "Read the digit and the style from picture files; prints a line of JSON for each."
     model = CVAE.from_pretrained(run, pick_device(device))
-    pictures = [read_picture(o, model.config.image_shape, invert) for o in image]
+    shape,exchanged = model.config.image_shape, invert != inverted_in(run)
+    pictures = [read_picture(o, shape, exchanged, centre) for o in image]
     read = infer(model, torch.stack(pictures))
     names = 'label', 'probabilities', 'style', 'z_mean', 'z_var'
     columns = read.labels, read.probabilities, read.style, read.z_mean, read.z_var
@@ -329,12 +353,14 @@ def data_of(
     if isinstance(name, str) and name: return name
     raise ValueError(f'{run}: does not say which data it was trained on; name them with --data')
 
-# %% ../nbs/11_cli.ipynb #494db23d
+# %% ../nbs/11_cli.ipynb #76244fae
 @command
 def cvae_evaluate(
     run: str,                  # run folder, or the name of a bundled model
     out: str = 'metrics.json', # file to write
     data: str = None,          # name of a set of images, or a folder (default: as in training)
+    invert: bool = False,      # ink and ground are the other way round than in training
+    judge: str = '',           # folder of a judge; if new, one is trained and kept there
     quick: bool = False,       # less work, and wider intervals
     seed: int = 0,             # of all random numbers
     device: str = 'auto',      # auto, cpu, cuda or mps
@@ -344,7 +370,10 @@ def cvae_evaluate(
     check_seed(seed)
     model = CVAE.from_pretrained(run, pick_device(device))
     data = data_of(run) if data is None else data
-    test,train = (load_images(data, split, model.config.image_shape) for split in ('test', 'train'))
-    report = evaluate(model, test, train, quick=quick, seed=seed)
+    exchanged,shape = invert != inverted_in(run), model.config.image_shape
+    test,train = (load_images(data, o, shape, invert=exchanged) for o in ('test', 'train'))
+    check_sets(model, test, train) # before a judge is trained
+    kept = judge_in(judge, train.to(model.device)) if judge else None
+    report = evaluate(model, test, train, kept, quick, seed)
     write_json(out, report.as_dict())
     print(report._repr_markdown_())

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['as_floats', 'ImageSet', 'mosaic', 'show_grid', 'check_data']
 
-# %% ../nbs/00_data.ipynb #b03c48a0
-from dataclasses import dataclass
+# %% ../nbs/00_data.ipynb #e9ca8d29
+from dataclasses import dataclass,replace
 
 import torch
 from fastcore.basics import patch
@@ -24,7 +24,7 @@ def as_floats(
     white = torch.full((), 255, dtype=dtype, device=images.device)
     return images/white # converts and divides in one pass
 
-# %% ../nbs/00_data.ipynb #497b0df9
+# %% ../nbs/00_data.ipynb #3a14cbbe
 @dataclass(eq=False)
 class ImageSet:
     "Labelled grey images; `ValueError` if the parts do not fit together."
@@ -32,6 +32,7 @@ class ImageSet:
     labels: Tensor               # int64 `[N]`, each in 0..num_classes-1
     class_names: tuple[str, ...] # a name for each class
     name: str = ''               # what the set is called
+    inverted: bool = False       # were dark and light exchanged when the pictures were read?
     def __post_init__(self):
         images = as_tensor('images', self.images)
         if images.dtype != torch.uint8 or images.dim() not in (3, 4):
@@ -46,7 +47,7 @@ class ImageSet:
     num_classes = property(lambda self: len(self.class_names))
     image_shape = property(lambda self: tuple(self.images.shape[1:]))
 
-# %% ../nbs/00_data.ipynb #8f1244c3
+# %% ../nbs/00_data.ipynb #b0a2d71f
 @patch
 def __getitem__(
     self: ImageSet,
@@ -55,7 +56,7 @@ def __getitem__(
     "One image with its label, or a set of some of the images."
     images,labels = self.images[index], self.labels[index]
     if not labels.dim(): return images, labels.item()
-    return ImageSet(images, labels, self.class_names, self.name)
+    return replace(self, images=images, labels=labels)
 
 # %% ../nbs/00_data.ipynb #8b349b8a
 @patch
@@ -63,14 +64,14 @@ def __repr__(self: ImageSet):
     shape = 'x'.join(map(str, self.image_shape))
     return f'ImageSet({self.name!r}: {len(self):,} images of {shape}, {self.num_classes} classes)'
 
-# %% ../nbs/00_data.ipynb #c3e65179
+# %% ../nbs/00_data.ipynb #6e565245
 @patch
 def to(
     self: ImageSet,
     device: str | torch.device,
 ) -> ImageSet:
     "The same set on another device."
-    return ImageSet(self.images.to(device), self.labels.to(device), self.class_names, self.name)
+    return replace(self, images=self.images.to(device), labels=self.labels.to(device))
 
 # %% ../nbs/00_data.ipynb #3f67ecaf
 def mosaic(

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['quick_sizes', 'report_format', 'Sizes', 'check_judge', 'check_sets', 'Evaluation', 'log_weights', 'importance_bounds',
-           'sampled_styles', 'Report', 'evaluate', 'plot_confusion', 'plot_worst', 'plot_styles']
+           'sampled_styles', 'Report', 'find_judge', 'evaluate', 'plot_confusion', 'plot_worst', 'plot_styles']
 
 # %% ../nbs/05_evaluation.ipynb #c7034b8b
 import json
@@ -109,11 +109,17 @@ def some(self: Evaluation, cases: Tensor | ImageSet, n: int, purpose: str):
     "A random choice of n cases for a purpose, or all of them if there are no more."
     return cases if n >= len(cases) else cases[random_order(len(cases), self.seed, purpose)[:n]]
 
-# %% ../nbs/05_evaluation.ipynb #96d0ceac
+# %% ../nbs/05_evaluation.ipynb #fa197ac1
 @patch(as_prop=True)
 def judge_accuracy(self: Evaluation) -> float:
     "Share of the real test images that the judge gets right."
-    return share_of(self.real.logits.argmax(-1) == self.test.labels).value
+    return self.reliability()['judge_accuracy'].value
+
+# %% ../nbs/05_evaluation.ipynb #d9aab052
+@patch
+def reliability(self: Evaluation) -> Measures:
+    "The judge's accuracy on real test images, on which all of its figures depend."
+    return Measures(judge_accuracy=share_of(self.real.logits.argmax(-1) == self.test.labels))
 
 # %% ../nbs/05_evaluation.ipynb #b00809b1
 @in_eval_mode
@@ -297,7 +303,7 @@ def settings(self: Evaluation) -> dict:
             'model': asdict(self.model.config),
             'versions': {'cvae_nbdev': cvae_nbdev.__version__, 'torch': str(torch.__version__)}}
 
-# %% ../nbs/05_evaluation.ipynb #fbde6628
+# %% ../nbs/05_evaluation.ipynb #489827cd
 @patch
 def report(
     self: Evaluation,
@@ -305,8 +311,9 @@ def report(
 ) -> Report:
     "Take every measure."
     measures = Measures()
-    parts = (self.likelihood, self.reconstruction, self.classifier, self.conditional,
-             self.synthetic_training, self.frechet, self.diversity, self.leak, self.swap)
+    parts = (self.reliability, self.likelihood, self.reconstruction, self.classifier,
+             self.conditional, self.synthetic_training, self.frechet, self.diversity, self.leak,
+             self.swap)
     with tqdm(parts, disable=not progress) as bar:
         for part in bar:
             bar.set_description(part.__name__)
@@ -314,17 +321,31 @@ def report(
     counts = confusion(self.judged.logits, self.samples.labels)
     return Report(self.settings(), measures, counts.tolist())
 
-# %% ../nbs/05_evaluation.ipynb #0e13e48d
+# %% ../nbs/05_evaluation.ipynb #f848ce89
+def find_judge(
+    model: CVAE,
+    train: ImageSet,       # to train one on, where the bundled one does not fit
+    progress: bool = True, # show a progress bar
+) -> Judge:                # on the model's device
+    "The bundled judge if it knows the model's images and classes, or else a new one."
+    judge,c = load_judge(model.device), model.config
+    if (judge.class_names, judge.image_shape) == (c.class_names, c.image_shape): return judge
+    return train_judge(train.to(model.device), progress=progress)
+
+# %% ../nbs/05_evaluation.ipynb #93c05a0e
 def evaluate(
     model: CVAE,
     test: ImageSet | None = None,  # images to measure with; None: the test split of MNIST
     train: ImageSet | None = None, # to train probes and classifiers on; None: MNIST's
-    judge: Judge | None = None,    # None: the bundled one, for MNIST's digits alone
+    judge: Judge | None = None,    # None: the bundled one, or one trained on the training images
     quick: bool = False,           # less work, and wider intervals
     seed: int = 0,                 # of all random numbers
     progress: bool = True,         # show a progress bar
 ) -> Report:
     "Measure a model in all nine ways; `ValueError` before any work if the parts do not fit."
+    check_seed(seed)
+    test,train = check_sets(model, test, train)
+    judge = find_judge(model, train, progress) if judge is None else judge
     sizes = quick_sizes if quick else Sizes()
     return Evaluation(model, test, train, judge, sizes, seed).report(progress)
 

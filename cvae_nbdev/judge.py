@@ -4,11 +4,13 @@
 
 # %% auto #0
 __all__ = ['judge_blocks', 'small_blocks', 'Judge', 'shuffled_batches', 'train_classifier', 'accuracy_of', 'blur', 'warp',
-           'distort', 'train_judge', 'load_judge', 'Judged', 'judge_images']
+           'distort', 'enough_epochs', 'train_judge', 'JudgeConfig', 'load_judge', 'judge_in', 'Judged', 'judge_images']
 
-# %% ../nbs/23_judge.ipynb #313810d7
+# %% ../nbs/23_judge.ipynb #d4efedce
+from dataclasses import dataclass
 from itertools import count
 from math import prod
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -17,8 +19,9 @@ from fastcore.basics import patch
 from torch import Tensor,nn
 from tqdm.auto import tqdm
 
-from .core import (bundled,check_names,check_sizes,check_whole,derive_seed,in_batches,
-                             in_eval_mode,init_weights,load_tensors,load_weights,random_order)
+from .core import (Settings,bundled,check_names,check_sizes,check_whole,derive_seed,
+                             from_dict,in_batches,in_eval_mode,init_weights,load_tensors,
+                             load_weights,random_order,read_config,save_tensors,write_config)
 from .data import ImageSet,as_floats
 
 # %% ../nbs/23_judge.ipynb #fc89f0bb
@@ -77,7 +80,7 @@ def shuffled_batches(
         for rows in order[:n//batch_size*batch_size or n].split(batch_size):
             yield inputs[rows], labels[rows]
 
-# %% ../nbs/23_judge.ipynb #e5d3490f
+# %% ../nbs/23_judge.ipynb #db74af85
 def train_classifier(
     net: nn.Module,    # from inputs to logits; is changed
     batches,           # iterable of pairs of inputs and labels, as many as steps or more
@@ -91,7 +94,8 @@ def train_classifier(
     optimizer = torch.optim.AdamW(net.parameters(), weight_decay=weight_decay)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, max_lr, check_whole('steps', steps))
     net.train()
-    for _,(x,labels) in zip(tqdm(range(steps), unit='step', disable=not progress), batches):
+    bar = tqdm(range(steps), 'classifier', unit='step', disable=not progress)
+    for _,(x,labels) in zip(bar, batches):
         loss = F.cross_entropy(net(x), labels, label_smoothing=smoothing)
         optimizer.zero_grad()
         loss.backward()
@@ -136,10 +140,17 @@ def distort(
     x,(blurred,faded) = warp(x, chances[:5]), chances[5:]
     return x.lerp(blur(x), blurred.square()[:, None, None])*(0.6 + 0.4*faded[:, None, None])
 
-# %% ../nbs/23_judge.ipynb #b69f0e5c
+# %% ../nbs/23_judge.ipynb #bd1f8e4d
+def enough_epochs(
+    n: int, # training images
+) -> int:   # passes over them
+    "Twelve, or as many as make 500 batches of 128."
+    return max(12, -(-500//max(1, n//128)))
+
+# %% ../nbs/23_judge.ipynb #df3cf06d
 def train_judge(
     train: ImageSet,
-    epochs: int = 12,       # passes over the images
+    epochs: int = 0,        # passes over the images; 0: enough of them
     seed: int = 42,         # of the initial weights, the order and the distortions
     progress: bool = True,  # show a progress bar
     blocks=judge_blocks,    # see Judge
@@ -152,15 +163,55 @@ def train_judge(
         return distort(x, derive_seed(seed, 'distortion', step)) if distorted else x
     stream = enumerate(shuffled_batches(train.images, train.labels, 128, seed))
     batches = ((prepared(step, images), labels) for step,(images,labels) in stream)
-    steps = check_whole('epochs', epochs)*max(1, len(train)//128)
+    epochs = check_whole('epochs', epochs, low=0) or enough_epochs(len(train))
+    steps = epochs*max(1, len(train)//128)
     return train_classifier(judge, batches, steps, max_lr=0.004, smoothing=0.1, progress=progress)
 
-# %% ../nbs/23_judge.ipynb #ea23e70b
-def load_judge(device: str | torch.device = 'cpu') -> Judge:
-    "The bundled judge of MNIST's digits."
-    judge,path = Judge(), bundled('judge', 'model.safetensors')
+# %% ../nbs/23_judge.ipynb #28f0e7e5
+@dataclass(frozen=True)
+class JudgeConfig(Settings):
+    "What a judge looks at."
+    class_names: tuple[str, ...] = tuple('0123456789') # a name for each class
+    image_shape: tuple[int, int] = (28, 28)            # height and width in pixels
+
+# %% ../nbs/23_judge.ipynb #5df2a3da
+@patch
+def save_pretrained(
+    self: Judge,
+    folder: str | Path, # made if need be
+):
+    "Write `config.json` and `model.safetensors`."
+    Path(folder).mkdir(parents=True, exist_ok=True)
+    write_config(folder, JudgeConfig(self.class_names, self.image_shape))
+    save_tensors(Path(folder)/'model.safetensors', self.state_dict())
+
+# %% ../nbs/23_judge.ipynb #efbf787e
+def load_judge(
+    device: str | torch.device = 'cpu',
+    folder: str | Path | None = None, # that save_pretrained wrote; None: the bundled judge
+) -> Judge:                           # ready to judge
+    "The bundled judge of MNIST's digits, or one from a folder."
+    source = Path(folder or bundled('judge'))
+    settings = read_config(source)['model'] if folder else {}
+    c = from_dict(JudgeConfig, settings, str(source/'config.json'))
+    judge,path = Judge(c.class_names, c.image_shape), source/'model.safetensors'
     load_weights(judge, load_tensors(path), str(path))
     return judge.to(device).eval()
+
+# %% ../nbs/23_judge.ipynb #cd15e3e0
+def judge_in(
+    folder: str | Path,    # where the judge is, or goes
+    train: ImageSet,       # to train one on, if there is none
+    progress: bool = True, # show a progress bar
+) -> Judge:                # on the device of the images, ready to judge
+    "The judge in a folder; if the folder is new or empty, one is trained and kept there."
+    folder,device = Path(folder), train.images.device
+    if (folder/'config.json').is_file(): return load_judge(device, folder)
+    folder.mkdir(parents=True, exist_ok=True) # before the work, in case that it cannot be
+    if any(folder.iterdir()): raise ValueError(f'{folder}: holds no judge, and is not empty')
+    judge = train_judge(train, progress=progress)
+    judge.save_pretrained(folder)
+    return judge
 
 # %% ../nbs/23_judge.ipynb #35322326
 class Judged(NamedTuple):

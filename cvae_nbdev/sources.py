@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['mnist_md5', 'splits', 'torchvision_sets', 'idx_shape', 'parse_idx', 'read_idx', 'split_part', 'load_mnist',
-           'cache_folder', 'load_torchvision', 'as_grey', 'read_picture', 'load_folder', 'load_images']
+           'cache_folder', 'load_torchvision', 'as_grey', 'read_picture', 'cut_out', 'covering', 'centred',
+           'load_folder', 'load_images']
 
-# %% ../nbs/21_sources.ipynb #07a36dc9
+# %% ../nbs/21_sources.ipynb #f9066f16
 import hashlib,lzma,struct
 from functools import partial
-from math import prod
+from math import ceil,floor,prod
 from pathlib import Path
 
 import numpy as np
@@ -142,11 +143,12 @@ def as_grey(
     white = Image.new('RGBA', picture.size, 'white')
     return Image.alpha_composite(white, picture.convert('RGBA')).convert('L')
 
-# %% ../nbs/21_sources.ipynb #078b655c
+# %% ../nbs/21_sources.ipynb #3ac5b1c2
 def read_picture(
     path: str | Path,             # any picture file that Pillow reads
     image_shape: tuple[int, int], # height and width to resize to
     invert: bool = False,         # for dark ink on a light ground
+    centre: bool = False,         # fit what is drawn into the middle, as in MNIST
 ) -> Tensor:                      # uint8 `[H, W]`
     "A picture file as a grey image; `OSError` if it is missing, `ValueError` if it is no picture."
     from PIL import Image,ImageOps
@@ -154,17 +156,65 @@ def read_picture(
     if not Path(path).is_file(): raise FileNotFoundError(f'{path}: no such file')
     try:
         with Image.open(path) as file: grey = as_grey(ImageOps.exif_transpose(file))
-        grey = grey.resize((width, height), Image.Resampling.BILINEAR)
+        if not centre: grey = grey.resize((width, height), Image.Resampling.BILINEAR)
     except Exception as e: # whatever a decoder meets in arbitrary bytes
         raise ValueError(f'{path}: cannot be read as a picture ({e})') from None
     image = torch.from_numpy(np.array(grey))
-    return 255 - image if invert else image
+    if invert: image = 255 - image
+    try: return centred(image, image_shape) if centre else image
+    except ValueError as e: raise ValueError(f'{path}: {e}') from None
 
-# %% ../nbs/21_sources.ipynb #053be5cd
+# %% ../nbs/21_sources.ipynb #6c2045d1
+def cut_out(
+    picture: Tensor, # uint8 `[H, W]`, light ink on a dark ground
+) -> Tensor:         # float32 `[h, w]`, 0 where the ground is, 1 where the ink is lightest
+    "The box around the ink of a picture; `ValueError` if there is none."
+    x = picture.float()
+    edge = torch.cat([x[0], x[-1], x[:, 0], x[:, -1]])
+    low,ground,high = (edge.kthvalue(max(1, len(edge)*i//4)).values for i in (1, 2, 3))
+    ink = torch.where(x - ground > 5*(high - low), x - ground, 0)
+    if not ink.any():
+        raise ValueError('shows no ink lighter than its ground; is it to be inverted?')
+    rows,columns = (ink.sum(dim).nonzero().flatten() for dim in (1, 0))
+    return ink[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1]/ink.max()
+
+# %% ../nbs/21_sources.ipynb #1186dd4e
+def covering(
+    pixels: int, # in a row of the large image
+    cells: int,  # in a row of the small one
+    size: float, # of a cell, in pixels
+) -> Tensor:     # float32 `[cells, pixels]`
+    "What share of each cell each pixel takes."
+    i = torch.arange(pixels, device='cpu', dtype=torch.float32)
+    k = torch.arange(cells, device='cpu', dtype=torch.float32)[:, None]
+    return (torch.minimum(i + 1, (k + 1)*size) - torch.maximum(i, k*size)).clamp(min=0)/size
+
+# %% ../nbs/21_sources.ipynb #e4d55763
+def centred(
+    picture: Tensor,              # uint8 `[H, W]`, light ink on a dark ground
+    image_shape: tuple[int, int], # height and width of the result
+) -> Tensor:                      # uint8, in that shape
+    "The ink of a picture, 20 of 28 pixels long, its centre of mass in the middle."
+    ink = cut_out(picture)
+    longer = max(1, round(min(image_shape)*20/28))
+    size = max(ink.shape)/longer
+    cells = [min(longer, ceil(o/size - 1e-6)) for o in ink.shape] # in spite of rounding
+    down,across = (covering(o, n, size) for o,n in zip(ink.shape, cells))
+    small,image = down @ ink @ across.T, torch.zeros(image_shape, device='cpu')
+    def start(dim): # of the small image in the whole one, such that no ink is lost
+        mass = small.sum(1 - dim)
+        mean = (mass @ torch.arange(len(mass), device='cpu', dtype=mass.dtype)/mass.sum()).item()
+        return min(max(image_shape[dim]//2 - floor(mean + 0.5), 0), image_shape[dim] - len(mass))
+    top,left = start(0), start(1)
+    image[top:top + cells[0], left:left + cells[1]] = small
+    return (255*image).round().byte()
+
+# %% ../nbs/21_sources.ipynb #489d8b46
 def load_folder(
     folder: str | Path,           # holds a subfolder a class, or folders train and test that do
     split: str,                   # 'train', 'valid' or 'test'
     image_shape: tuple[int, int], # height and width to resize to
+    invert: bool = False,         # for pictures of dark ink on a light ground
     keep_in: str = 'auto',        # 'memory', 'disk' or 'auto', see keep
 ) -> ImageSet | StreamedSet:
     "A folder of pictures, one subfolder a class, as grey images of one size; or of arrays."
@@ -172,28 +222,33 @@ def load_folder(
     if not inside >= {'train', 'test'}: part,cards = '.', ('valid', 'test', 'test') + 11*('train',)
     elif split == 'test' or 'valid' in inside: part,cards = split, (split,)
     else: part,cards = 'train', ('valid',) + 11*('train',)
-    part,read = Path(folder)/part, partial(read_picture, image_shape=image_shape)
+    part,read = Path(folder)/part, partial(read_picture, image_shape=image_shape, invert=invert)
     arrays = (part/'images.npy').exists()
+    if arrays and invert: raise ValueError(f'{part}: holds arrays, and invert is for pictures')
     found = open_arrays(part) if arrays else open_pictures(part, image_shape, read)
     which = [i for i in range(len(found)) if cards[i % len(cards)] == split]
     if not which: raise ValueError(f'{folder}: {len(found)} pictures leave none for {split}')
-    found.name = str(folder)
+    found.name,found.inverted = str(folder), invert
     return keep(found.part(torch.tensor(which, device='cpu')), keep_in)
 
-# %% ../nbs/21_sources.ipynb #29544f45
+# %% ../nbs/21_sources.ipynb #cb15a9ec
 def load_images(
     name: str | Path = 'mnist', # 'mnist', another known set, or a folder of pictures or arrays
     split: str = 'train',       # 'train', 'valid' or 'test'
     image_shape: tuple[int, int] = (28, 28), # height and width for the pictures of a folder
     root: str | Path | None = None, # where torchvision's files are, or go; None: the cache folder
+    invert: bool = False, # the pictures of a folder are dark ink on a light ground
     keep_in: str = 'auto', # for a folder: 'memory', 'disk', or 'auto': memory if they fit well
 ) -> ImageSet | StreamedSet:
     "Labelled images; `ValueError` for an unknown name, `OSError` if they cannot be read."
     check_choice('split', split, splits)
     check_choice('keep_in', keep_in, places)
+    if invert and name in ('mnist', *torchvision_sets):
+        raise ValueError(f'{name} is light on a dark ground already: invert is for folders')
     if name == 'mnist': return load_mnist(split)
     if name in torchvision_sets: return load_torchvision(name, split, root)
     if str(name) and Path(name).is_dir():
-        return load_folder(name, split, check_sizes('image_shape', image_shape, 2), keep_in)
+        shape = check_sizes('image_shape', image_shape, 2)
+        return load_folder(name, split, shape, invert, keep_in)
     known = ', '.join(torchvision_sets)
     raise ValueError(f'no data called {str(name)!r}: expected a folder of pictures, mnist, {known}')

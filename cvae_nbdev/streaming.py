@@ -86,7 +86,7 @@ def content(
         yield b'%s\0%d\0%d\0' % (name, status.st_size, int(status.st_mtime))
     yield self[rows[::-(-len(rows)//100)]].numpy()
 
-# %% ../nbs/29_streaming.ipynb #d3ce13b0
+# %% ../nbs/29_streaming.ipynb #7dff0428
 @dataclass(eq=False)
 class StreamedSet:
     "Labelled grey images that stay on disk; `ValueError` if the parts do not fit together."
@@ -96,6 +96,7 @@ class StreamedSet:
     name: str = ''                      # what the set is called
     rows: Tensor | None = None          # int64 `[N]`, of the source; None: all, as they lie
     workers: int | None = None          # processes that read ahead; None: as many as pay off
+    inverted: bool = False              # are dark and light exchanged as the pictures are read?
     def __post_init__(self):
         self.class_names,self.name = check_names(self.class_names), str(self.name)
         self.labels = check_labels(self.labels, self.num_classes)
@@ -178,7 +179,7 @@ def batches(
         device = self.labels.device
         yield as_floats(images.to(device), dtype), self.labels[picked.to(device)]
 
-# %% ../nbs/29_streaming.ipynb #c9983691
+# %% ../nbs/29_streaming.ipynb #44d9b543
 @patch
 def __getitem__(
     self: StreamedSet,
@@ -191,7 +192,8 @@ def __getitem__(
     images = torch.empty((len(rows), *self.image_shape), dtype=torch.uint8, device='cpu')
     plan = [rows[i:i+1000] for i in range(0, len(rows), 1000)]
     for i,found in enumerate(self.read(plan)): images[1000*i:1000*(i + 1)] = found
-    return ImageSet(images.to(device), labels, self.class_names, self.name)
+    images = images.to(device)
+    return ImageSet(images, labels, self.class_names, self.name, self.inverted)
 
 # %% ../nbs/29_streaming.ipynb #b48c2f4f
 @patch

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck,given,settings,strategies as st
 from safetensors.torch import save_file
 
 from cvae_nbdev import CVAE,CVAEConfig,ImageSet,TrainConfig,cli,fit,generate
+from cvae_nbdev.judge import Judge
 from cvae_nbdev.runs import describe,read_checkpoint,restore,state_of,write_checkpoint
 from cvae_nbdev.sources import parse_idx
 from cvae_nbdev.training import Trainer
@@ -141,7 +142,7 @@ commands = {
         '--preset better', '--prior none', '--couplings 0', '--coupling_width x', '--encoder_reads label', '--decoder_net cnn',
         '--encoder_pool 0', '--likelihood poisson', '--schedule linear', '--max_gradient -1', '--augment blur', '--preset best --epochs 0',
         '--no_such_option', '--epochs', "--data ''", '--class_names a,a', '--init_seed -1', '--init_seed x', '--encoder_layers 1.5', '--decoder_std',
-        '--resume --overwrite', '--epoch 1', '--resume 1', '--min_var nan', '--out broken --overwrite --data minst', 'runs/x',
+        '--invert', '--data kmnist --invert', '--data broken --invert', '--invert 1', '--resume --overwrite', '--epoch 1', '--resume 1', '--min_var nan', '--out broken --overwrite --data minst', 'runs/x',
     ],
     'cvae_sample': [
         '', 'nobody', 'empty', 'file', 'post --digits x', 'post --digits 10,11', "post --digits ''", 'post --n 0', 'post --n -3', 'post --n x', 'post --seed -1',
@@ -152,10 +153,13 @@ commands = {
     'cvae_evaluate': [
         '', 'nobody', 'empty', 'post --seed -1', 'post --out no/such/metrics.json', 'post --out empty', 'post --device gpu', 'post --quickly', 'newer', 'finished',
         'nameless', 'empty_name', 'odd_name', 'post --data nothing', "post --data ''", 'post --data broken', 'post --data', 'post --seed x',
+        'post --invert', 'post --judge file', 'post --judge broken', 'post --judge finished', 'post --judge letters', 'post --judge half_a_judge', 'post --judge',
+        'post --judge newer', 'oddly_inverted', 'post --data broken --judge new',
     ],
     'cvae_infer': [
         '', 'post', 'post missing.png', 'post text.png', 'post seven.png text.png', 'post empty', 'post truncated.png', 'nobody seven.png', 'post seven.png --device gpu',
         'post seven.png --colour', 'post .', 'newer seven.png', 'post seven.png --invert missing.png',
+        'post seven.png --centre', 'post seven.png --centre --invert', 'post seven.png --centre 1', 'post text.png --centre', 'oddly_inverted seven.png',
     ],
 }
 
@@ -175,6 +179,9 @@ def folder(tmp_path_factory):
     for name in ('finished', 'newer', 'truncated', 'other_shape', 'not_json', 'nameless'): small.save_pretrained(here/name)
     small.save_pretrained(here/'empty_name', {'data': {'name': ''}})
     small.save_pretrained(here/'odd_name', {'data': ['mnist']})
+    small.save_pretrained(here/'oddly_inverted', {'data': {'name': 'mnist', 'inverted': 'yes'}})
+    for name in ('letters', 'half_a_judge'): Judge('abcdefghij').save_pretrained(here/name)
+    (here/'half_a_judge'/'model.safetensors').unlink()
     config = json.loads((here/'newer'/'config.json').read_text())
     (here/'newer'/'config.json').write_text(json.dumps(config | {'format': 99}))
     (here/'other_shape'/'config.json').write_text(json.dumps(config | {'model': config['model'] | {'z_dim': 3}}))

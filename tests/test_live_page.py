@@ -6,6 +6,7 @@ import pytest,torch
 from safetensors.torch import load,save
 
 from cvae_nbdev import CVAE,CVAEConfig,generate,infer,load_images
+from cvae_nbdev.sources import centred
 from in_browser import live_weights,notebooks,serve_live_page
 from strokes import pen_paths
 
@@ -176,6 +177,17 @@ def test_size_and_place_do_not_matter(page, model, test_images):
             return m.indexOfLargest(e.model.read(m.normalise(e.pad.ink(), [e.pad.height, e.pad.width], [28, 28])).probabilities);
         })''', x.flatten(1).tolist(), [left, top, scale])
         assert (torch.tensor(labels) == infer(model, x).labels).float().mean() >= 0.97
+
+def test_a_picture_is_centred_as_a_drawing_is(page, test_images):
+    generator = torch.Generator().manual_seed(0)
+    for image,scale in zip(test_images.images, (1, 2, 3, 5, 7)):
+        canvas,side = torch.zeros(240, 210, dtype=torch.uint8), 28*scale
+        top,left = (torch.randint(0, o - side + 1, (), generator=generator).item() for o in canvas.shape)
+        canvas[top:top + side, left:left + side] = image.repeat_interleave(scale, 0).repeat_interleave(scale, 1)
+        for shape in ([28, 28], [24, 20]):
+            ink = (canvas.flatten()/255).tolist()
+            expected = torch.tensor(explorer(page, 'Array.from(m.normalise(a[0], [240, 210], a[1]))', ink, shape)).view(shape)
+            assert (centred(canvas, shape)/255 - expected).abs().max() < 0.01 # its ink is stretched to white
 
 def test_reads_handwriting(page, model, test_images):
     same = 0

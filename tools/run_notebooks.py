@@ -9,6 +9,8 @@ from nbdev.clean import nbdev_clean
 def run(path):
     "Run a notebook in its folder and save it, without the widgets, which are nothing without a kernel, and without noise."
     notebook = nbformat.read(path, as_version=4)
+    for cell in notebook.cells: # nbdev skips these, too
+        if cell.cell_type == 'code' and '#| eval: false' in cell.source: cell.metadata.tags = ['skip-execution']
     NotebookClient(notebook, timeout=None, resources={'metadata': {'path': str(path.parent)}}).execute()
     notebook.metadata.pop('widgets', None)
     for cell in notebook.cells:
