@@ -4,11 +4,11 @@
 
 # %% auto #0
 __all__ = ['value_names', 'most_rows', 'Option', 'options_of', 'settings_options', 'add_option', 'Parser', 'make_parser',
-           'read_options', 'describe_error', 'run_command', 'command', 'model_config', 'cvae_train', 'parse_labels',
-           'styles_of', 'draw_in_styles', 'write_arrays', 'picture_mode', 'write_picture', 'cvae_sample', 'cvae_infer',
-           'data_of', 'cvae_evaluate']
+           'read_options', 'describe_error', 'run_command', 'command', 'model_config', 'summary', 'cvae_train',
+           'parse_labels', 'styles_of', 'draw_in_styles', 'write_arrays', 'picture_mode', 'write_picture',
+           'cvae_sample', 'cvae_infer', 'data_of', 'cvae_evaluate']
 
-# %% ../nbs/11_cli.ipynb #649a0315
+# %% ../nbs/11_cli.ipynb #9574a884
 import argparse,inspect,json,signal,sys,traceback
 from dataclasses import fields,is_dataclass,replace
 from functools import partial
@@ -24,6 +24,7 @@ from .core import (atomic_path,check_choice,check_number,check_out,check_seed,
                              check_whole,field_comments,figure_png,parse_setting,pick_device,
                              pretrained_folder,read_config,write_json)
 from .data import show_grid
+from .distributed import launched,speaks
 from .evaluation import evaluate
 from .model import CVAE,CVAEConfig
 from .sampling import Samples,generate,infer,random_styles
@@ -138,7 +139,7 @@ def describe_error(
     if isinstance(error, KeyboardInterrupt): return text or 'interrupted'
     return f'{type(error).__name__}: {text} (--debug shows where)'
 
-# %% ../nbs/11_cli.ipynb #76181a9e
+# %% ../nbs/11_cli.ipynb #ad9a8aa1
 def run_command(
     func,                          # its parameters are the options
     argv: list[str] | None = None, # the words after the command; None: those of this process
@@ -148,7 +149,7 @@ def run_command(
     try: func(**read_options(func, argv))
     except (Exception, KeyboardInterrupt) as e:
         if '--debug' in argv: traceback.print_exc()
-        print(f'{func.__name__}: {describe_error(e)}', file=sys.stderr)
+        if speaks(e): print(f'{func.__name__}: {describe_error(e)}', file=sys.stderr, flush=True)
         signum = getattr(e, 'signum', signal.SIGINT)
         raise SystemExit(128 + signum if isinstance(e, KeyboardInterrupt) else 2) from None
 
@@ -172,7 +173,17 @@ def model_config(
     seeds = {'init_seed': training['seed']} if 'seed' in training else {}
     return replace(base, **(from_data | seeds | given))
 
-# %% ../nbs/11_cli.ipynb #28cbaa59
+# %% ../nbs/11_cli.ipynb #b7e96b06
+def summary(
+    history,         # a History
+    out: str | Path, # the run folder
+) -> str:
+    "The last losses, and where to look."
+    h = {name: values[-1] for name,values in vars(history).items()}
+    return (f'VAE loss {h["vae_loss"]:.1f}, digit loss {h["digit_loss"]:.2f} nats per image, '
+            f'validation accuracy {h["valid_accuracy"]:.3f}. Look at {Path(out)/"samples.png"}.')
+
+# %% ../nbs/11_cli.ipynb #f79b3b21
 @command
 def cvae_train(
     training: TrainConfig,   # the training
@@ -196,8 +207,7 @@ def cvae_train(
     sets = [load_images(data, o, shape, keep_in=keep_in) for o in ('train', 'valid')]
     m,out = CVAE(model_config(sets[0], base, model, training)), out or f'runs/{preset}'
     h = fit(m, *sets, config, out, device, resume, overwrite, checkpoint_seconds, step=step).history
-    print(f'VAE loss {h.vae_loss[-1]:.1f}, digit loss {h.digit_loss[-1]:.2f} nats per image, '
-          f'validation accuracy {h.valid_accuracy[-1]:.3f}. Look at {Path(out)/"samples.png"}.')
+    if launched().rank == 0: print(summary(h, out)) # of several processes, one reports
 
 # %% ../nbs/11_cli.ipynb #6d74b43b
 def parse_labels(
