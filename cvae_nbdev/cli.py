@@ -8,7 +8,7 @@ __all__ = ['value_names', 'most_rows', 'Option', 'options_of', 'settings_options
            'parse_labels', 'styles_of', 'draw_in_styles', 'write_arrays', 'picture_mode', 'write_picture',
            'cvae_sample', 'inverted_in', 'cvae_infer', 'data_of', 'cvae_evaluate']
 
-# %% ../nbs/11_cli.ipynb #0795fdb7
+# %% ../nbs/11_cli.ipynb #c223e278
 import argparse,inspect,json,signal,sys,traceback
 from dataclasses import fields,is_dataclass,replace
 from functools import partial
@@ -24,6 +24,7 @@ from .core import (atomic_path,check_choice,check_number,check_out,check_seed,
                              check_whole,field_comments,figure_png,parse_setting,pick_device,
                              pretrained_folder,read_config,write_json)
 from .data import show_grid
+from .distributed import launched,speaks
 from .evaluation import check_sets,evaluate
 from .judge import judge_in
 from .model import CVAE,CVAEConfig
@@ -139,7 +140,7 @@ def describe_error(
     if isinstance(error, KeyboardInterrupt): return text or 'interrupted'
     return f'{type(error).__name__}: {text} (--debug shows where)'
 
-# %% ../nbs/11_cli.ipynb #76181a9e
+# %% ../nbs/11_cli.ipynb #ad9a8aa1
 def run_command(
     func,                          # its parameters are the options
     argv: list[str] | None = None, # the words after the command; None: those of this process
@@ -149,7 +150,7 @@ def run_command(
     try: func(**read_options(func, argv))
     except (Exception, KeyboardInterrupt) as e:
         if '--debug' in argv: traceback.print_exc()
-        print(f'{func.__name__}: {describe_error(e)}', file=sys.stderr)
+        if speaks(e): print(f'{func.__name__}: {describe_error(e)}', file=sys.stderr, flush=True)
         signum = getattr(e, 'signum', signal.SIGINT)
         raise SystemExit(128 + signum if isinstance(e, KeyboardInterrupt) else 2) from None
 
@@ -173,6 +174,16 @@ def model_config(
     seeds = {'init_seed': training['seed']} if 'seed' in training else {}
     return replace(base, **(from_data | seeds | given))
 
+# %% ../nbs/11_cli.ipynb #b7e96b06
+def summary(
+    history,         # a History
+    out: str | Path, # the run folder
+) -> str:
+    "The last losses, and where to look."
+    h = {name: values[-1] for name,values in vars(history).items()}
+    return (f'VAE loss {h["vae_loss"]:.1f}, digit loss {h["digit_loss"]:.2f} nats per image, '
+            f'validation accuracy {h["valid_accuracy"]:.3f}. Look at {Path(out)/"samples.png"}.')
+
 # %% ../nbs/11_cli.ipynb #fe1e0c65
 def summary(
     history,         # a History
@@ -183,7 +194,7 @@ def summary(
     return (f'VAE loss {h["vae_loss"]:.1f}, digit loss {h["digit_loss"]:.2f} nats per image, '
             f'validation accuracy {h["valid_accuracy"]:.3f}. Look at {Path(out)/"samples.png"}.')
 
-# %% ../nbs/11_cli.ipynb #f8118dfd
+# %% ../nbs/11_cli.ipynb #6ce0b5b6
 @command
 def cvae_train(
     training: TrainConfig,   # the training
@@ -208,7 +219,7 @@ def cvae_train(
     sets = [load_images(data, o, shape, None, invert, keep_in) for o in ('train', 'valid')]
     m,out = CVAE(model_config(sets[0], base, model, training)), out or f'runs/{preset}'
     h = fit(m, *sets, config, out, device, resume, overwrite, checkpoint_seconds, step=step).history
-    print(summary(h, out))
+    if launched().rank == 0: print(summary(h, out)) # of several processes, one reports
 
 # %% ../nbs/11_cli.ipynb #6d74b43b
 def parse_labels(

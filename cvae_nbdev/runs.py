@@ -40,7 +40,7 @@ class Interrupted(KeyboardInterrupt):
 
     def __str__(self): return self.args[0]
 
-# %% ../nbs/22_runs.ipynb #5461f90d
+# %% ../nbs/22_runs.ipynb #e2373881
 @contextmanager
 def noted_signals():      # context manager; gives a list, to which arriving signals are added
     "Within the block, SIGINT and SIGTERM are only noted; a second one is a `KeyboardInterrupt`."
@@ -52,7 +52,8 @@ def noted_signals():      # context manager; gives a list, to which arriving sig
         usual = {o: signal.signal(o, note) for o in (signal.SIGINT, signal.SIGTERM)}
     try: yield noted
     finally:
-        for signum,handler in usual.items(): signal.signal(signum, handler)
+        for signum,handler in usual.items(): # unless somebody has set another one
+            if signal.getsignal(signum) is note: signal.signal(signum, handler)
 
 # %% ../nbs/22_runs.ipynb #40ae180d
 @patch

@@ -7,7 +7,7 @@ __all__ = ['presets', 'TrainConfig', 'evaluate_losses', 'sample_classes', 'per_e
            'Trainer', 'make_optimizer', 'one_cycle', 'plot_losses', 'plot_samples', 'Run', 'load_run', 'with_bar',
            'fit', 'follow']
 
-# %% ../nbs/03_training.ipynb #c080455a
+# %% ../nbs/03_training.ipynb #3943ca5e
 import time
 from contextlib import closing,nullcontext
 from dataclasses import asdict,dataclass,field
@@ -20,9 +20,10 @@ from fastcore.basics import patch
 from torch import Tensor
 
 from .core import (Settings,check_number,derive_seed,from_dict,in_eval_mode,kept_modes,
-                             load_tensors,new_figure,pick_device,pretrained_folder,random_normal,
+                             load_tensors,new_figure,pretrained_folder,random_normal,
                              random_order,read_json,seed_range)
 from .data import ImageSet,check_data,show_grid
+from .distributed import Processes,join,shared_step,together
 from .judge import warp
 from .losses import CVAELoss,cvae_loss
 from .model import CVAE,CVAEConfig,choice
@@ -54,7 +55,7 @@ presets = {
                          max_gradient=50, augment='warp')),
 } # the settings of a model and of its training, by name
 
-# %% ../nbs/03_training.ipynb #38ecaa3a
+# %% ../nbs/03_training.ipynb #129a7e0c
 @in_eval_mode
 def evaluate_losses(
     model: CVAE,
@@ -62,17 +63,20 @@ def evaluate_losses(
     digit_weight: float,    # of the cross-entropy
     seed: int = 0,          # of the latent noise
     batch_size: int = 1000, # images at a time; bounds the memory
+    processes: Processes = Processes(), # that share the work
 ) -> dict[str, float]:      # mean of each term of CVAELoss, and the classifier's 'accuracy', 0 to 1
     "The losses over a whole set in nats per image, each image once."
     noise = random_normal((len(data), model.config.z_dim), seed, 'evaluation')
-    noise = noise.to(model.device, model.dtype)
+    rows = processes.rows(len(data)) # None: all
+    noise = (noise if rows is None else noise[rows]).to(model.device, model.dtype)
     sums = torch.zeros(len(CVAELoss._fields) + 1, device=model.device, dtype=model.dtype)
-    for (x,labels),eps in zip(data.batches(batch_size, dtype=model.dtype), noise.split(batch_size)):
+    batches = data.batches(batch_size, rows, dtype=model.dtype)
+    for (x,labels),eps in zip(batches, noise.split(batch_size)):
         output = model(x, eps, labels)
         loss = cvae_loss(output, x, labels, model.config, digit_weight)
         accuracy = (output.class_logits.argmax(-1) == labels).to(model.dtype).mean()
         sums += len(x)*torch.stack([*loss, accuracy])
-    return dict(zip([*CVAELoss._fields, 'accuracy'], (sums/len(data)).tolist()))
+    return dict(zip([*CVAELoss._fields, 'accuracy'], (processes.sum(sums)/len(data)).tolist()))
 
 # %% ../nbs/03_training.ipynb #67bf5e45
 @in_eval_mode
@@ -168,7 +172,7 @@ def make_step(
     "The step that was asked for, or the fastest; a warning, and the plain one, if it cannot be."
     return faster_step(plain_step(model, optimizer, config), model, optimizer, config, how)
 
-# %% ../nbs/03_training.ipynb #6ada7a11
+# %% ../nbs/03_training.ipynb #227b57ff
 class Trainer:
     "A training run that can stop after any step and go on; `ValueError` if its parts do not fit."
     def __init__(
@@ -183,11 +187,13 @@ class Trainer:
         for data in (train, valid): check_data(data, model.config)
         if (size := config.batch_size) > len(train):
             raise ValueError(f'batch_size is {size}, but there are {len(train)} training images')
-        device = pick_device(device)
-        self.model,self.config = model.to(device), config
-        self.train_set,self.valid_set = train.to(device), valid.to(device)
+        self.processes = join() # one, or as many as torchrun started
+        self.model,self.config = model.to(self.processes.device(device)), config
+        self.train_set,self.valid_set = (o.to(self.model.device) for o in (train, valid))
         self.optimizer = make_optimizer(self.model, config)
-        self.take_step = make_step(self.model, self.optimizer, config, step)
+        alone = self.processes.count == 1
+        self.take_step = (make_step(self.model, self.optimizer, config, step) if alone
+                          else shared_step(self, step))
         self.epoch = self.step = 0 # finished epochs, and finished steps of the current one
         self.seconds,self.recent = 0., [] # of the current epoch, and its losses not looked at yet
         shape = 0, model.config.num_classes, *model.config.image_shape
@@ -208,6 +214,13 @@ def steps_per_epoch(self: Trainer) -> int:
     "Batches in an epoch; the last one may be smaller."
     return -(-len(self.train_set)//self.config.batch_size) # rounded up
 
+# %% ../nbs/03_training.ipynb #ec29b221
+@patch(as_prop=True)
+def batch_length(self: Trainer) -> int:
+    "Images in the batch of this step."
+    size = self.config.batch_size
+    return min(size, len(self.train_set) - self.step*size)
+
 # %% ../nbs/03_training.ipynb #893c5cb1
 @patch
 def set_rate(self: Trainer):
@@ -227,7 +240,7 @@ def one_cycle(
     "The learning rate in shares of its peak: up for a quarter of the time, then down (Smith 2018)."
     return share/0.25 if share < 0.25 else 0.5*(1 + cos(pi*(share - 0.25)/0.75)) + 0.001
 
-# %% ../nbs/03_training.ipynb #bf856f66
+# %% ../nbs/03_training.ipynb #7aa21d6f
 @patch
 def augmented(
     self: Trainer,
@@ -237,10 +250,11 @@ def augmented(
     if self.config.augment == 'none': return None
     seed = derive_seed(self.config.seed, 'warp', self.epoch, self.step)
     generator = torch.Generator('cpu').manual_seed(seed)
-    chances = torch.rand(5, len(x), generator=generator, device='cpu', dtype=torch.float32)
-    return warp(x, chances.to(x))
+    n = self.batch_length
+    chances = torch.rand(5, n, generator=generator, device='cpu', dtype=torch.float32)
+    return warp(x, self.processes.take(chances.T, n).T.to(x))
 
-# %% ../nbs/03_training.ipynb #7423d5c1
+# %% ../nbs/03_training.ipynb #35def29b
 @patch
 def steps(
     self: Trainer,
@@ -248,8 +262,10 @@ def steps(
     "Train to the end of the epoch; the caller may stop, or do something else, between batches."
     seed,size,model = self.config.seed, self.config.batch_size, self.model.train()
     started = time.perf_counter()
-    order = random_order(len(self.train_set), seed, 'order', self.epoch).to(model.device)
+    order = random_order(len(self.train_set), seed, 'order', self.epoch)
     noise = random_normal((len(order), model.config.z_dim), seed, 'noise', self.epoch)
+    order,noise = (self.processes.take(o, size) for o in (order, noise))
+    order,size = order.to(model.device), self.processes.batch_size(size)
     noise = noise.to(model.device, model.dtype).split(size)[self.step:]
     batches = self.train_set.batches(size, order, self.step, model.dtype)
     for (x,labels),eps in zip(batches, noise):
@@ -288,13 +304,14 @@ def check_finite(self: Trainer):
         where = f'at epoch {self.epoch + 1}, step {self.step}'
         raise ValueError(f'the weights are not finite {where}; a lower learning_rate may help')
 
-# %% ../nbs/03_training.ipynb #72d8707d
+# %% ../nbs/03_training.ipynb #5b737bfa
 @patch
 def end_epoch(self: Trainer):
     "Measure the losses over both sets, sample one style as every class, and go on."
     self.running_losses() # a last look, in case they are not finite
     started,seed = time.perf_counter(), self.config.seed
-    train,valid = (evaluate_losses(self.model, o, self.config.digit_weight, seed)
+    train,valid = (evaluate_losses(self.model, o, self.config.digit_weight, seed,
+                                   processes=self.processes)
                    for o in (self.train_set, self.valid_set))
     if not isfinite(train['total']):
         where = f'after epoch {self.epoch + 1}'
@@ -379,7 +396,7 @@ def with_bar(
                 bar.set_postfix(losses, refresh=False)
             yield step
 
-# %% ../nbs/03_training.ipynb #f5a5f4ef
+# %% ../nbs/03_training.ipynb #2d33cfba
 def fit(
     model: CVAE,                         # trained in place
     train: ImageSet,
@@ -398,9 +415,12 @@ def fit(
     if (resume or overwrite) and run_dir is None or resume and overwrite:
         raise ValueError('resume and overwrite say what to do with run_dir: give it, and not both')
     trainer = Trainer(model, train, valid, config, device, step)
-    with nullcontext() if run_dir is None else RunFolder(run_dir) as out, noted_signals() as noted:
+    first = trainer.processes.rank == 0 # of several processes, one writes and shows the bar
+    folder = RunFolder(run_dir) if first and run_dir is not None else nullcontext()
+    with folder as out, noted_signals() as arrived:
         if out: out.open(trainer, resume, overwrite)
-        follow(trainer, out, noted, checkpoint_seconds, progress)
+        with together(trainer, arrived) as noted:
+            follow(trainer, out, noted, checkpoint_seconds, progress and first)
     return Run(model, trainer.history, trainer.samples)
 
 # %% ../nbs/03_training.ipynb #db13b9b1
