@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['random_styles', 'as_styles', 'one_style', 'Samples', 'generate', 'Inference', 'infer', 'reconstruct', 'restyle',
-           'interpolate', 'ends_of_classes', 'ends_of_images', 'traverse']
+           'fitted_styles', 'styles_by_source', 'slant', 'slant_directions', 'interpolate', 'ends_of_classes',
+           'ends_of_images', 'traverse']
 
-# %% ../nbs/04_sampling.ipynb #fe253e61
+# %% ../nbs/04_sampling.ipynb #243cb3c8
 from numbers import Integral
 from typing import NamedTuple
 
@@ -14,8 +15,8 @@ import torch
 from torch import Tensor
 
 from .core import (check_images,check_labels,check_rows,check_whole,in_batches,
-                             in_eval_mode,random_normal)
-from .data import as_floats
+                             in_eval_mode,random_normal,random_order)
+from .data import ImageSet,as_floats
 from .model import CVAE
 
 # %% ../nbs/04_sampling.ipynb #5eec1225
@@ -123,6 +124,68 @@ def restyle(
     styles = infer(model, images).style
     drawn = generate(model, labels, style=styles).images # label by label
     return drawn.unflatten(0, (-1, len(styles))).transpose(0, 1)
+
+# %% ../nbs/04_sampling.ipynb #9b2157b0
+def fitted_styles(
+    style: Tensor,  # `[N, z_dim]`, known styles
+    labels: Tensor, # int64 `[N]`, their classes
+    seed: int = 0,
+) -> Tensor:        # `[N, z_dim]`, a new style for each label
+    "Styles from a normal distribution for each class, with the mean and covariance of its styles."
+    noise,drawn = random_normal(style.shape, seed, 'fitted').to(style), torch.empty_like(style)
+    for label in labels.unique().tolist():
+        here = labels == label
+        if (n := here.sum().item()) <= style.shape[1]:
+            raise ValueError(f'class {label} has {n} styles, expected more than {style.shape[1]}')
+        root = torch.linalg.cholesky(style[here].T.cov())
+        drawn[here] = style[here].mean(0) + noise[here] @ root.T
+    return drawn
+
+# %% ../nbs/04_sampling.ipynb #d3c4a31c
+@in_eval_mode
+def styles_by_source(
+    model: CVAE,
+    data: ImageSet, # real images, of which the styles come
+    seed: int = 0,
+) -> dict[str, tuple[Tensor, Tensor]]: # styles `[N, z_dim]` and the labels to draw them as, by name
+    "Styles from the prior, from real images, and from a normal distribution for each class."
+    style,labels = infer(model, data.images).style, data.labels.to(model.device)
+    asked = labels[random_order(len(data), seed, 'asked').to(labels.device)] # those of other images
+    other = asked != labels
+    return {'prior': (random_styles(model, len(data), seed), asked),
+            'any image': (style, asked),
+            'other digit': (style[other], asked[other]),
+            'same digit': (style, labels),
+            'same, fitted': (fitted_styles(style, labels, seed), labels)}
+
+# %% ../nbs/04_sampling.ipynb #10943c53
+def slant(
+    images: Tensor, # `[N, H, W]`: uint8, or in [0, 1]
+) -> Tensor:        # `[N]`: 0 upright, 1 leaning to the right by 45 degrees; NaN without ink
+    "How far the ink goes to the right as it goes up, from the moments of each image."
+    height,width = (torch.arange(float(n), device=images.device) for n in images.shape[1:])
+    up,right = (o.flatten() for o in torch.meshgrid(-height, width, indexing='ij')) # [H*W]
+    ink = as_floats(images).flatten(1)
+    ink = ink/ink.sum(1, keepdim=True)
+    up,right = (o - (ink @ o)[:, None] for o in (up, right))                        # [N, H*W]
+    return (ink*up*right).sum(1)/(ink*up*up).sum(1)
+
+# %% ../nbs/04_sampling.ipynb #ba77382d
+@in_eval_mode
+def slant_directions(
+    model: CVAE,
+    data: ImageSet,
+) -> tuple[Tensor, Tensor]: # `[num_classes, z_dim]` of length 1, and `[num_classes]` shares
+    "For each class, the direction in which the slant grows, and how much of its variance that is."
+    data,directions,shares = data.to(model.device), [], []
+    style,slants = infer(model, data.images).style, slant(data.images).to(model.dtype)
+    for label in range(data.num_classes):
+        own,known = slants[data.labels == label], style[data.labels == label]
+        own,known = own - own.mean(), known - known.mean(0)
+        slope = torch.linalg.lstsq(known, own[:, None]).solution[:, 0]
+        directions.append(slope/slope.norm())
+        shares.append(1 - (known @ slope - own).var()/own.var())
+    return torch.stack(directions), torch.stack(shares)
 
 # %% ../nbs/04_sampling.ipynb #ecf939bf
 @in_eval_mode
