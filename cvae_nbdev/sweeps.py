@@ -221,13 +221,15 @@ def stacked_batches(
     for rows,eps in zip(orders, drawn(random_normal, (len(data), model.config.z_dim), 'noise')):
         yield as_floats(data.images[rows], model.dtype), data.labels[rows], eps.to(model.dtype)
 
-# %% ../nbs/28_sweeps.ipynb #1d29d1d9
+# %% ../nbs/28_sweeps.ipynb #dda8ff82
 def steps_together(
-    trainers: list[Trainer], # of one shape, at the same step
-):                           # iterator of the number of steps done in this epoch
+    trainers: list[Trainer],      # of one shape, at the same step
+    stacked: bool | None = None,  # as one stack? None: on a GPU
+):                                # iterator of the number of steps done in this epoch
     "Train several models to the end of the epoch; once it is closed, each has what it learned."
-    if len(trainers) == 1: # needs no stack
-        yield from trainers[0].steps()
+    if stacked is None: stacked = trainers[0].model.device.type != 'cpu'
+    if not stacked or len(trainers) == 1: # each takes its own step, in turn
+        for step,*_ in zip(*(o.steps() for o in trainers)): yield step
         return
     started,stack = time.perf_counter(), Stack(trainers)
     try:
@@ -283,16 +285,17 @@ def settle(self: Member):
                                      'samples.png': plot_samples(trainer.samples, class_names)})
     self.run = Run(trainer.model.eval(), trainer.history, trainer.samples)
 
-# %% ../nbs/28_sweeps.ipynb #72c165e9
+# %% ../nbs/28_sweeps.ipynb #1f8a87d9
 def advance(
     group: list[Member],       # of one shape, at one position
     noted: list[int],          # signals that have arrived
     checkpoint_seconds: float, # after which to pause and save
     bar,                       # of tqdm
+    stacked: bool | None = None, # take the steps as one stack? None: on a GPU
 ):
     "Train a group for one stretch, at most to the end of the epoch, and settle what comes of it."
     started,keeps = time.monotonic(), group[0].folder is not None
-    with closing(steps_together([o.trainer for o in group])) as steps:
+    with closing(steps_together([o.trainer for o in group], stacked)) as steps:
         for _ in steps:
             bar.update(len(group))
             if noted or keeps and time.monotonic() - started > checkpoint_seconds: break
@@ -405,7 +408,7 @@ def sweep_bar(
     return tqdm(initial=done, total=total, unit='step', disable=not progress,
                 desc=f'{len(trainers)} runs')
 
-# %% ../nbs/28_sweeps.ipynb #dc01288a
+# %% ../nbs/28_sweeps.ipynb #23da037a
 def sweep(
     runs: dict[str, tuple[CVAEConfig, TrainConfig]], # by name; grid makes such dictionaries
     train: ImageSet,
@@ -416,6 +419,7 @@ def sweep(
     overwrite: bool = False,        # replace them
     checkpoint_seconds: float = 60, # between checkpoints within an epoch
     progress: bool = True,          # show a progress bar
+    stacked: bool | None = None,    # stack models of one shape? None: on a GPU
 ) -> Sweep:
     "Train many models, those of one shape in lock step; each is kept as if it was trained alone."
     check_number('checkpoint_seconds', checkpoint_seconds, zero=True)
@@ -425,7 +429,7 @@ def sweep(
     with open_folders(members, out, resume, overwrite), noted_signals() as noted:
         with sweep_bar(members, progress) as bar:
             while not noted and (group := next_group(members)):
-                advance(group, noted, checkpoint_seconds, bar)
+                advance(group, noted, checkpoint_seconds, bar, stacked)
         if noted: raise_interrupted(members, noted[0])
     return Sweep(dict(runs), {o.name: o.run for o in members if o.run},
                  {o.name: o.error for o in members if o.error})

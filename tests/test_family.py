@@ -127,7 +127,7 @@ def test_steps_together_are_steps_alone(kind, images):
     def trainers():
         return [Trainer(make(kind, init_seed=i), images, images[:100], replace(config, seed=i, digit_weight=i), 'cpu') for i in range(3)]
     together,alone = trainers(), trainers()
-    for _ in steps_together(together): pass
+    for _ in steps_together(together, stacked=True): pass
     for one in alone:
         for _ in one.steps(): pass
     for a,b in zip(together, alone):
