@@ -148,13 +148,13 @@ def losses(
     return vmap(of_one)(weights, self.buffers, self.std, self.digit_weight,
                         x, labels, noise, seen)
 
-# %% ../nbs/28_sweeps.ipynb #879dae20
+# %% ../nbs/28_sweeps.ipynb #ff66e8d8
 @patch
 def adjust(self: Stack):
     "Cut the gradient of each model, and set its learning rate, as its trainer would."
     config,gradients = self.trainers[0].config, [o.grad for o in self.weights.values()]
     if config.max_gradient:
-        lengths = sum(o.flatten(1).square().sum(1) for o in gradients).sqrt() # [M]
+        lengths = sum(o.reshape(len(o), -1).square().sum(1) for o in gradients).sqrt() # [M]
         shares = (config.max_gradient/(lengths + 1e-6)).clamp(max=1)
         for o in gradients: o.mul_(shares.view(-1, *[1]*(o.dim() - 1)))
     if self.rates and config.schedule == 'constant': return
