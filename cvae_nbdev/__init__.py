@@ -5,7 +5,7 @@ __version__ = "0.1.0"
 _homes = {
     'CVAE': 'model', 'CVAEConfig': 'model',
     'ImageSet': 'data', 'show_grid': 'data', 'load_images': 'sources',
-    'TrainConfig': 'training', 'fit': 'training', 'load_run': 'training',
+    'TrainConfig': 'training', 'fit': 'training', 'load_run': 'training', 'sweep': 'sweeps',
     'generate': 'sampling', 'infer': 'sampling', 'reconstruct': 'sampling', 'restyle': 'sampling',
     'interpolate': 'sampling', 'traverse': 'sampling',
     'evaluate': 'evaluation',

@@ -1,5 +1,6 @@
 "What every member of the family of models must be able to do, tried with one that differs from the reference in all that may differ."
 import json,shutil
+from dataclasses import replace
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from cvae_nbdev.losses import cvae_loss
 from cvae_nbdev.model import CVAE,CVAEConfig,Posterior,mlp
 from cvae_nbdev.sampling import generate,infer,interpolate,random_styles,reconstruct,restyle,traverse
 from cvae_nbdev.sources import load_images
+from cvae_nbdev.sweeps import steps_together
 from cvae_nbdev.training import TrainConfig,Trainer,evaluate_losses,fit,load_run,sample_classes
 
 class Toy(CVAE):
@@ -118,6 +120,19 @@ def test_many_models_in_one_call(kind, images):
     for i,one in enumerate(models):
         loss_of(dict(one.named_parameters()), dict(one.named_buffers())).backward()
         for name,o in one.named_parameters(): assert torch.allclose(together[name][i], o.grad, atol=1e-4), name
+
+@members
+def test_steps_together_are_steps_alone(kind, images):
+    config = TrainConfig(epochs=1, schedule='one-cycle', max_gradient=5, augment='warp')
+    def trainers():
+        return [Trainer(make(kind, init_seed=i), images, images[:100], replace(config, seed=i, digit_weight=i), 'cpu') for i in range(3)]
+    together,alone = trainers(), trainers()
+    for _ in steps_together(together, stacked=True): pass
+    for one in alone:
+        for _ in one.steps(): pass
+    for a,b in zip(together, alone):
+        assert (a.step, len(a.recent)) == (b.step, len(b.recent)) == (6, 6)
+        for (name,x),y in zip(a.model.state_dict().items(), b.model.state_dict().values()): assert torch.allclose(x, y, atol=1e-4), name
 
 # --- every caller, with every member
 
