@@ -437,6 +437,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                                    'cvae_nbdev.sweeps.Stack.move': ('sweeps.html#stack.move', 'cvae_nbdev/sweeps.py'),
                                    'cvae_nbdev.sweeps.Stack.step': ('sweeps.html#stack.step', 'cvae_nbdev/sweeps.py'),
                                    'cvae_nbdev.sweeps.Sweep': ('sweeps.html#sweep', 'cvae_nbdev/sweeps.py'),
+                                   'cvae_nbdev.sweeps.Sweep.__repr__': ('sweeps.html#sweep.__repr__', 'cvae_nbdev/sweeps.py'),
                                    'cvae_nbdev.sweeps.Sweep._repr_markdown_': ('sweeps.html#sweep._repr_markdown_', 'cvae_nbdev/sweeps.py'),
                                    'cvae_nbdev.sweeps.Sweep.differences': ('sweeps.html#sweep.differences', 'cvae_nbdev/sweeps.py'),
                                    'cvae_nbdev.sweeps.Sweep.gallery': ('sweeps.html#sweep.gallery', 'cvae_nbdev/sweeps.py'),

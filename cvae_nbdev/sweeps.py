@@ -336,13 +336,15 @@ def open_folders(
     finally:
         with suppress(OSError): Path(out).rmdir() # only if nothing is in it
 
-# %% ../nbs/28_sweeps.ipynb #56364fae
+# %% ../nbs/28_sweeps.ipynb #909562d5
 @dataclass
 class Sweep:
     "What a sweep leaves behind."
     settings: dict[str, tuple[CVAEConfig, TrainConfig]] # by name
     runs: dict[str, Run]   # the finished ones, by name
     errors: dict[str, str] # why the others ended, by name
+
+    def __repr__(self): return f'Sweep: {len(self.runs)} finished runs, {len(self.errors)} errors'
 
     @property
     def differences(self): # a dictionary of the settings that differ, for each name
