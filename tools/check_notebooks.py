@@ -1,10 +1,12 @@
 """Checks how the notebooks are written, and that modules import one another only as CONTRIBUTING.md draws it.
 
-Prints a line for each problem, or with --table what each page holds, in Markdown. Run it at the top level.
+Prints a line for each problem; with --table what each page holds, in Markdown; with --numbers the numbers in its prose that
+no cell of the page computes, shows or holds: each is a fact with a source, or a claim without its cell. Run it at the top
+level.
 """
 import ast,json,re,sys
 from pathlib import Path
-from statistics import median
+from statistics import median,quantiles
 
 package = 'cvae_nbdev'
 longest_cell,longest_line,long_cell,cells_to_example = 25, 100, 20, 3
@@ -19,8 +21,9 @@ class Cell:
         self.code = [o for o in self.lines if o.strip() and not o.startswith('#|')]
         self.exported = self.kind == 'code' and bool(re.search(r'^#\|\s*exports?\s*$', self.source, re.M))
         outputs = [o for output in cell.get('outputs', []) for o in output.get('data', {})]
-        self.picture = any(o.startswith('image/') for o in outputs) or \
-            self.kind == 'markdown' and bool(re.search(r'!\[.*\]\(|<img ', self.source))
+        self.outputs = json.dumps(cell.get('outputs', [])) if self.kind == 'code' else ''
+        self.pictures = sum(o.startswith('image/') for o in outputs) + \
+            (len(re.findall(r'!\[.*?\]\(|<img ', self.source)) if self.kind == 'markdown' else 0)
         self.tree = ast.parse('\n'.join(self.code)) if self.exported else ast.Module([], [])
 
     @property
@@ -68,21 +71,48 @@ class Page:
             yield f'{self.path}: cell {cell.number} defines {name}, which the next {cells_to_example} cells do not check'
 
     def row(self):
-        sizes = [len(o.code) for o in self.exported]
-        first = next((o.number for o in self.cells if o.picture), '')
-        return [self.path.stem, sum(len(o.lines) for o in self.cells), len(self.cells), len(sizes),
-                f'{median(sizes):g}' if sizes else '', max(sizes, default=''), first,
-                sum(o > long_cell for o in sizes), len(list(self.without_example()))]
+        sizes,code = [len(o.code) for o in self.exported], [len(o.code) for o in self.code if o.code]
+        first = next((o.number for o in self.cells if o.pictures), '')
+        words = sum(len(prose(o).split()) for o in self.cells if o.kind == 'markdown')
+        ninth = round(quantiles(code, n=10)[-1]) if len(code) > 1 else ''
+        return [self.path.stem, sum(len(o.lines) for o in self.cells), len(self.cells), words,
+                sum(o.pictures for o in self.cells), len(code), len(sizes), len(list(self.without_example())),
+                sum(o > long_cell for o in sizes), f'{median(code):g}' if code else '', ninth,
+                f'{median(sizes):g}' if sizes else '', max(sizes, default=''), first]
 
-columns = ['page', 'lines', 'cells', 'exported cells', 'median lines', 'largest', 'first picture in cell',
-           f'exported cells over {long_cell} lines', 'public definitions without example']
+    def loose_numbers(self):
+        "Pairs of a cell and a number in its prose that stands in no code and no output of the page."
+        text = ' '.join(o.source.replace('_', '') + ' ' + o.outputs for o in self.code)
+        for cell in self.cells:
+            if cell.kind != 'markdown': continue
+            for number in re.findall(r'(?<![\w.])\d[\d,]*\.?\d*(?![\w-])', prose(cell)):
+                plain = number.replace(',', '').rstrip('.')
+                year = re.fullmatch(r'(19|20)\d\d', plain)
+                if len(plain) > 1 and not year and not supported(plain, text): yield cell, number
+
+def prose(cell):
+    "The text of a cell without code, formulas, and the addresses of links."
+    text = re.sub(r'```.*?```|\$\$.*?\$\$|\$[^$\n]*\$|`[^`]*`|<[^>]*>|\[@[^\]]*\]', ' ', cell.source, flags=re.S)
+    return re.sub(r'\]\([^)]*\)', ']', text)
+
+def supported(number, text):
+    "Does a text hold a number, as it is, as a share of one, or with more digits that round to it?"
+    digits = len(number.partition('.')[2])
+    for found in set(re.findall(r'\d[\d,]*\.?\d*(?:e[+-]?\d+)?', text)):
+        value = float(found.replace(',', '').rstrip('.') or 0)
+        if any(f'{o:.{digits}f}' == number for o in (value, 100*value)): return True
+    return False
+
+columns = ['page', 'lines', 'cells', 'words', 'pictures', 'code cells', 'exported cells', 'public definitions without example',
+           f'exported cells over {long_cell} lines', 'lines of a code cell, median', '90th percentile',
+           'lines of an exported cell, median', 'largest', 'first picture in cell']
 
 def table(pages):
     "What each page holds, in Markdown, with the whole in the last row."
     rows = [o.row() for o in pages]
-    sizes = [len(cell.code) for o in pages for cell in o.exported]
-    sums = [sum(row[i] for row in rows) for i in (1, 2, 3, 7, 8)]
-    rows.append(['all', *sums[:3], f'{median(sizes):g}', max(sizes), '', *sums[3:]])
+    sizes,code = ([len(cell.code) for o in pages for cell in getattr(o, kind) if cell.code] for kind in ('exported', 'code'))
+    sums = [sum(row[i] for row in rows) for i in range(1, 9)]
+    rows.append(['all', *sums, f'{median(code):g}', round(quantiles(code, n=10)[-1]), f'{median(sizes):g}', max(sizes), ''])
     lines = [columns, ['---', *['---:']*(len(columns) - 1)], *rows]
     return '\n'.join('| ' + ' | '.join(map(str, o)) + ' |' for o in lines)
 
@@ -126,6 +156,9 @@ def import_problems():
 if __name__ == '__main__':
     pages = [Page(o) for o in sorted(Path('nbs').glob('*.ipynb'))]
     if '--table' in sys.argv[1:]: print(table(pages))
+    elif '--numbers' in sys.argv[1:]:
+        for page in pages:
+            for cell,number in page.loose_numbers(): print(f'{page.path}: cell {cell.number}: {number}')
     else:
         found = [*(problem for o in pages for problem in o.problems()), *import_problems()]
         print(*found, sep='\n', end='\n' if found else '')
