@@ -11,7 +11,7 @@ machine that is now fast and now slow is so for all of them. The ratios are take
 Quote those; seconds depend on the machine and on the day. The first turn, with imports and
 compilation, is apart.
 """
-import argparse,inspect,json,lzma,os,platform,random,sys,time
+import argparse,json,lzma,os,platform,random,sys,time
 from contextlib import contextmanager
 from datetime import date
 from functools import partial
@@ -156,12 +156,10 @@ def losses_of_seed(seed, train, valid, epochs, device):
     config = TrainConfig(epochs=epochs, seed=seed)
     return losses(fit(CVAE(), train, valid, config, device=device, progress=False).model, train)
 
-def own_paths(device):
-    "Every way of the package's Trainer to take a step on this device."
-    from cvae_nbdev.training import Trainer
-    if 'step' not in inspect.signature(Trainer).parameters: return {'ours': (paths.ours, 'torch')}
-    names = ('plain', 'lean', 'compiled') if device == 'cpu' else ('plain', 'compiled', 'graph')
-    return {f'ours, {o}': (partial(paths.ours, step=o), 'torch') for o in names}
+def own_paths():
+    "Every way of the package's Trainer to take a step."
+    from cvae_nbdev.steps import step_names
+    return {f'ours, {o}': (partial(paths.ours, step=o), 'torch') for o in step_names if o != 'auto'}
 
 def usable_cores():
     "The numbers of the cores that this process may use."
@@ -196,8 +194,10 @@ def take_turns(workers, rounds):
         for o in workers: o.process.join()
 
 def measure(device='cpu', epochs=5, threads=None, only=''):
-    "All paths, side by side."
+    "All paths, side by side; `ValueError` if there is no such device."
     from cvae_nbdev import load_images
+    from cvae_nbdev.core import pick_device
+    pick_device(device)
     cores = usable_cores()[:threads] if threads else None
     results = {'date': str(date.today()), **machine(device, cores), 'epochs': epochs,
                'steps of a turn': PART, 'left out': {}, 'paths': {}}
@@ -205,7 +205,7 @@ def measure(device='cpu', epochs=5, threads=None, only=''):
     with TemporaryDirectory() as folder:
         task,workers = paths.Task(Path(folder), device, epochs, PART), []
         prepare(task.folder, train, valid)
-        for name,(path,needs) in (own_paths(device) | PATHS).items():
+        for name,(path,needs) in (own_paths() | PATHS).items():
             missing = [o for o in needs.split() if not find_spec(o)]
             if missing: results['left out'][name] = f'{" and ".join(missing)} not installed'
             elif only in name or name in (FLOOR, PEER):
