@@ -252,8 +252,8 @@ def table(results):
 def notes(results):
     "Markdown: the machine, what was measured apart, how losses differ by chance, what is missing."
     libraries = ', '.join(f'{name} {o}' for name,o in results['versions'].items())
-    lines = [f'{results["machine"]}, {results["device"]}, {results["cores"]} cores; {libraries}; '
-             f'{results["date"]}.']
+    lines = [f'{results["machine"]}, device {results["device"]}, cores {results["cores"]}, threads '
+             f'of torch {results["torch threads"]}; {libraries}; {results["date"]}.']
     for name,path in results['paths'].items():
         epoch = epoch_seconds(results, name)
         apart = {what: median(values) for what,values in path['apart'].items()}
@@ -267,7 +267,7 @@ def notes(results):
     return '\n'.join(f'- {o}' for o in lines)
 
 def plot(results):
-    "How many times as long as the matrix products alone each path takes: median and quartiles."
+    "Time of a step over that of its matrix products: median, and quartiles as lines."
     from cvae_nbdev.core import new_figure
     names = sorted(results['paths'], key=partial(epoch_seconds, results), reverse=True)
     ax = new_figure(7.5, 0.8 + 0.3*len(names)).subplots()
@@ -287,7 +287,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument('--device', default='cpu', choices=('cpu', 'cuda'))
-    parser.add_argument('--threads', type=int, help='cores to use; all of them if not given')
+    parser.add_argument('--threads', type=int, help='cores to use, on Linux; else all')
     parser.add_argument('--only', default='', help='paths whose name holds this, and both bases')
     parser.add_argument('--quick', action='store_true', help='one epoch instead of five, no losses')
     parser.add_argument('--show', type=Path, metavar='FILE', help='show what was measured before')
