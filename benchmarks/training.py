@@ -185,8 +185,9 @@ def machine(device, cores):
 
 def take_turns(workers, rounds):
     "In each round every path has one turn, in random order; then all of them end."
+    from tqdm import trange
     try:
-        for _ in range(rounds):
+        for _ in trange(rounds, unit='round'):
             working = [o for o in workers if not o.error]
             for o in random.sample(working, len(working)): o.turn()
     finally:
