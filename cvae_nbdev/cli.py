@@ -184,16 +184,6 @@ def summary(
     return (f'VAE loss {h["vae_loss"]:.1f}, digit loss {h["digit_loss"]:.2f} nats per image, '
             f'validation accuracy {h["valid_accuracy"]:.3f}. Look at {Path(out)/"samples.png"}.')
 
-# %% ../nbs/11_cli.ipynb #fe1e0c65
-def summary(
-    history,         # a History
-    out: str | Path, # the run folder
-) -> str:
-    "The last losses, and where to look."
-    h = {name: values[-1] for name,values in vars(history).items()}
-    return (f'VAE loss {h["vae_loss"]:.1f}, digit loss {h["digit_loss"]:.2f} nats per image, '
-            f'validation accuracy {h["valid_accuracy"]:.3f}. Look at {Path(out)/"samples.png"}.')
-
 # %% ../nbs/11_cli.ipynb #6ce0b5b6
 @command
 def cvae_train(

@@ -288,7 +288,7 @@ def unflatten_state(
     groups = optimizer.state_dict()['param_groups']
     return {'state': dict(sorted(state.items())), 'param_groups': groups}
 
-# %% ../nbs/22_runs.ipynb #664e5fd8
+# %% ../nbs/22_runs.ipynb #fd731340
 @patch
 def finish(
     self: RunFolder,
@@ -296,7 +296,8 @@ def finish(
     figures: dict, # matplotlib figures by the names of their files
 ):
     "Write the results, and remove the checkpoint."
-    data = {'name': trainer.train_set.name, **self.description['data']}
+    images = trainer.train_set
+    data = {'name': images.name, 'inverted': images.inverted, **self.description['data']}
     sections = {'train': asdict(trainer.config), 'data': data,
                 'machine': self.description['machine']}
     trainer.model.save_pretrained(self.path, sections)
