@@ -2,9 +2,9 @@ __version__ = "0.1.0"
 
 import os
 
-# Threads that wait for one another should sleep soon, and not keep the core that the other one needs when the machine has
-# something else to do. OpenMP reads this when torch loads it; 25_speed.ipynb measures what it is worth.
-os.environ.setdefault('GOMP_SPINCOUNT', '1000')
+# On a busy machine, threads that wait for one another should sleep soon, and not keep the core that the other one needs.
+# OpenMP reads this when torch loads it; 25_speed.ipynb measures what it is worth.
+if hasattr(os, 'getloadavg') and os.getloadavg()[0] > (os.cpu_count() or 1)/2: os.environ.setdefault('GOMP_SPINCOUNT', '300')
 
 # The names that users call, and the modules that they come from. A module is imported when the first of its names is
 # used (PEP 562), so that a command or `import cvae_nbdev` does not wait for what it does not need.
