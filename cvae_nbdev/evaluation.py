@@ -21,8 +21,8 @@ import cvae_nbdev
 from .core import (Settings,check_seed,derive_seed,in_batches,in_eval_mode,new_figure,
                              random_normal,random_order)
 from .data import ImageSet,as_floats,check_data,show_grid
-from .judge import Judge,accuracy_of,judge_images,load_judge,small_blocks,train_judge
-from .losses import class_nll,pixel_nll
+from .judge import Judge,accuracy_of,judge_images,small_blocks,train_judge
+from .losses import class_nll,gaussian_nll
 from .measures import (Measures,bootstrap,calibration_error,class_plane,
                                  conditional_accuracy,confusion,density_coverage,frechet_distance,
                                  importance_bound,leakage,mean_of,mean_of_few,raised_by,share_of,
@@ -56,9 +56,9 @@ quick_sizes = Sizes(test_images=2000, bound_images=50, per_class=200, training_i
 # %% ../nbs/05_evaluation.ipynb #b53e118a
 def check_judge(model: CVAE, judge: Judge | None) -> Judge:
     "The judge, or the bundled one; `ValueError` if the model's images or classes are not its own."
-    judge = load_judge() if judge is None else judge
+    judge = Judge.from_pretrained('judge') if judge is None else judge
     for name in ('image_shape', 'class_names'):
-        found,expected = getattr(judge, name), getattr(model.config, name)
+        found,expected = getattr(judge.config, name), getattr(model.config, name)
         if found != expected:
             raise ValueError(f'the judge has {name} {found}, the model {expected}: '
                              'bring a judge of such images (train_judge makes one)')
@@ -138,7 +138,7 @@ def log_weights(
         images,p,*moments = (o.repeat_interleave(n, 0) for o in (x, probs, *posterior)) # [B*n, ...]
         q = Posterior(*moments)
         z = q.sample(random_normal(q.mean.shape, seed, 'z', start).to(x))
-        nll = pixel_nll(images, model.decode(z, p), model.pixel_std, model.config.likelihood)
+        nll = gaussian_nll(images, model.decode(z, p).sigmoid(), model.pixel_std)
         weights.append((model.log_prior(z, p) - q.log_prob(z) - nll).unflatten(0, (-1, n)))
     return torch.cat(weights, dim=1)
 
@@ -165,7 +165,7 @@ def likelihood(self: Evaluation) -> Measures:
     "The importance-weighted bounds in nats per image, with the label predicted and given."
     model,images,measures = self.model, self.test.images, Measures()
     samples,n = self.sizes.bound_samples, self.sizes.bound_images
-    true,predicted = model.one_hot(self.test.labels), infer(model, images).probabilities
+    true,predicted = model.one_hot(self.test.labels), infer(model, images).probs
     for name,probs in (('predicted', predicted), ('true', true)):
         seed = derive_seed(self.seed, f'{name} label')
         elbo = mean_of(importance_bounds(model, images, probs, (1,), seed, 1000)[0]).in_unit('nats')
@@ -190,7 +190,7 @@ def reconstruction(self: Evaluation) -> Measures:
 def classifier(self: Evaluation) -> Measures:
     "Accuracy, log-loss in nats and calibration error of the model's own classifier."
     found,labels = infer(self.model, self.test.images), self.test.labels
-    hits,probs = share_of(found.labels == labels), found.probabilities.float()
+    hits,probs = share_of(found.labels == labels), found.probs.float()
     error = bootstrap(calibration_error, probs, labels, seed=self.seed, paired=True)
     log_loss = mean_of(class_nll(probs.clamp(min=1e-30).log(), labels)).in_unit('nats')
     return Measures(classifier_accuracy=hits.beside(self.judge_accuracy, 'judge'),

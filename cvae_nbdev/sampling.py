@@ -14,9 +14,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .core import (check_images,check_labels,check_rows,check_whole,in_batches,
-                             in_eval_mode,random_normal,random_order)
-from .data import ImageSet,as_floats
+from .core import (check_rows,check_whole,in_batches,in_eval_mode,random_normal,
+                             random_order)
+from .data import ImageSet,as_floats,check_images,check_labels
 from .model import CVAE
 
 # %% ../nbs/04_sampling.ipynb #5eec1225
@@ -66,8 +66,9 @@ def generate(
     seed: int = 0, # of the new styles
 ) -> Samples:      # label by label, on the model's device
     "Draw images of the classes asked for; `ValueError` for a label that the model does not know."
-    count = model.config.num_classes
-    labels = check_labels(range(count) if labels is None else labels, count).to(model.device)
+    names = model.config.class_names
+    labels = range(len(names)) if labels is None else labels
+    labels = check_labels(labels, names).to(model.device)
     if style is None: styles = random_styles(model, len(labels)*check_whole('n', n), seed)
     else:
         given = as_styles(model, style)
@@ -80,7 +81,7 @@ def generate(
 class Inference(NamedTuple):
     "What the model reads from images."
     labels: Tensor        # int64 `[N]`, the most probable class
-    probabilities: Tensor # `[N, num_classes]`, q(y|x)
+    probs: Tensor         # `[N, num_classes]`, q(y|x)
     style: Tensor         # `[N, z_dim]`
     z_mean: Tensor        # `[N, z_dim]`, mean of q(z|x); equal to the style in the reference model
     z_var: Tensor         # `[N, z_dim]`, variance of q(z|x)
@@ -107,8 +108,8 @@ def reconstruct(
 ) -> Tensor:     # `[N, H, W]` in (0, 1), on the model's device
     "Draw images again from the style, and the class, that the model infers from them."
     read = infer(model, images)
-    if labels is None: return in_batches(model.draw, read.style, read.probabilities)
-    labels = check_labels(labels, model.config.num_classes)
+    if labels is None: return in_batches(model.draw, read.style, read.probs)
+    labels = check_labels(labels, model.config.class_names)
     if len(labels) != len(read.style):
         raise ValueError(f'{len(read.style)} images but {len(labels)} labels')
     return in_batches(lambda style,y: model.draw(style, model.one_hot(y)), read.style, labels)
@@ -216,7 +217,7 @@ def ends_of_classes(
     style,       # `[z_dim]`; None: zeros
 ) -> tuple[Tensor, Tensor]: # styles `[2, z_dim]` and probabilities `[2, num_classes]`
     "The ends of a path between two classes in one style."
-    labels = check_labels(labels, model.config.num_classes)
+    labels = check_labels(labels, model.config.class_names)
     return one_style(model, style).expand(2, -1), model.one_hot(labels)
 
 # %% ../nbs/04_sampling.ipynb #e6c554df
@@ -230,7 +231,7 @@ def ends_of_images(
     for name,o in zip(('start', 'end'), read):
         if len(o.labels) != 1:
             raise ValueError(f'{name} holds {len(o.labels)} images, expected one')
-    return torch.cat([o.style for o in read]), torch.cat([o.probabilities for o in read])
+    return torch.cat([o.style for o in read]), torch.cat([o.probs for o in read])
 
 # %% ../nbs/04_sampling.ipynb #34c8e3c1
 def traverse(

@@ -18,7 +18,8 @@ import torch
 from fastcore.xdg import xdg_cache_home
 from torch import Tensor
 
-from .core import bundled,check_choice,check_sizes
+from .core import check_choice,check_sizes
+from .files import bundled
 from .data import ImageSet
 from .streaming import StreamedSet,keep,open_arrays,open_pictures,places
 

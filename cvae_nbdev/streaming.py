@@ -17,9 +17,9 @@ import torch
 from fastcore.basics import patch
 from torch import Tensor
 
-from .core import (atomic_path,check_choice,check_labels,check_names,check_whole,
-                             read_json,write_json)
-from .data import ImageSet,as_floats
+from .core import check_choice,check_names,check_whole
+from .files import atomic_path,read_json,write_json
+from .data import ImageSet,as_floats,check_labels
 
 # %% ../nbs/29_streaming.ipynb #6198c3b3
 def map_array(
