@@ -9,7 +9,7 @@ __all__ = ['seed_range', 'config_format', 'check_whole', 'check_number', 'check_
            'kept_modes', 'in_batches', 'init_weights', 'quiet_init', 'load_weights', 'read_config', 'pretrained_folder',
            'Pretrained', 'versions', 'new_figure', 'figure_png']
 
-# %% ../nbs/20_core.ipynb #8d41ba9f
+# %% ../nbs/20_core.ipynb #512d9c8c
 import numbers
 from contextlib import contextmanager
 from dataclasses import asdict,dataclass,field,fields
@@ -125,7 +125,7 @@ def check_rows(
         raise ValueError(f'{name} has values that are not finite, real numbers')
     return rows if rows.is_floating_point() else rows.float()
 
-# %% ../nbs/20_core.ipynb #4e31af5a
+# %% ../nbs/20_core.ipynb #b51c3c1b
 def choice(
     *words: str,
     default: str = '', # one of them; '': the first
@@ -149,8 +149,9 @@ class Settings:
             object.__setattr__(self, o.name, _check_field(o, getattr(self, o.name)))
 
     def __repr__(self): # what differs from the defaults
+        plain = type(self)()
         changed = (f'{o.name}={value!r}' for o in fields(self)
-                   if (value := getattr(self, o.name)) != o.default)
+                   if (value := getattr(self, o.name)) != getattr(plain, o.name))
         return f'{type(self).__name__}({", ".join(changed)})'
 
 # %% ../nbs/20_core.ipynb #e856291a
@@ -243,7 +244,7 @@ def pick_device(
         raise ValueError(f'device is {str(name)!r}, but this machine has {count} of that kind')
     return device
 
-# %% ../nbs/20_core.ipynb #767485ac
+# %% ../nbs/20_core.ipynb #da169299
 def for_reading(module):
     "A module in eval mode: itself, or a copy that shares its weights, buffers and hooks."
     if not any(o.training for o in module.modules()): return module
@@ -266,7 +267,7 @@ def in_eval_mode(
         with torch.no_grad(): return func(for_reading(model), *args, **kwargs)
     return wrapper
 
-# %% ../nbs/20_core.ipynb #5379e886
+# %% ../nbs/20_core.ipynb #f302fe1f
 @contextmanager
 def kept_modes(
     module: nn.Module,
@@ -288,7 +289,7 @@ def in_batches(
     if isinstance(parts[0], Tensor): return torch.cat(parts)
     return type(parts[0])(*map(torch.cat, zip(*parts)))
 
-# %% ../nbs/20_core.ipynb #8003789b
+# %% ../nbs/20_core.ipynb #ebc9c129
 @torch.no_grad()
 def init_weights(
     modules,                        # a module, or several
@@ -309,7 +310,7 @@ def quiet_init():
     "Within the block, layers are made on the CPU, and PyTorch's global generator is left alone."
     with torch.random.fork_rng(devices=[]), torch.device('cpu'): yield
 
-# %% ../nbs/20_core.ipynb #9ad0c115
+# %% ../nbs/20_core.ipynb #1da2547a
 _float_types = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 def load_weights(
@@ -331,7 +332,7 @@ def load_weights(
     module.to(dtype or next(iter(types), torch.get_default_dtype()))
     module.load_state_dict(tensors)
 
-# %% ../nbs/20_core.ipynb #5521170f
+# %% ../nbs/20_core.ipynb #c42806bb
 config_format = 2 # another one cannot be read
 
 def read_config(
@@ -358,7 +359,7 @@ def pretrained_folder(
     if str(name) in known: return bundled('models', str(name))
     raise FileNotFoundError(f'{name}: neither a folder nor a bundled model ({", ".join(known)})')
 
-# %% ../nbs/20_core.ipynb #2ec7dab8
+# %% ../nbs/20_core.ipynb #383ab703
 _homes = {'CVAE': 'model', 'FlowCVAE': 'better', 'Judge': 'judge'} # of the package's own classes
 _Self = TypeVar('_Self', bound='Pretrained')
 
@@ -431,7 +432,7 @@ def _class_named(base, name, source):
     hint = f'not a {base.__name__}' if name in _homes else 'a class that is not known here'
     raise ValueError(f'{source}: is a {name}, {hint}; define or import it before')
 
-# %% ../nbs/20_core.ipynb #d2cecf8e
+# %% ../nbs/20_core.ipynb #c3129b4c
 @cache
 def _figure_class(): # made when it is first needed, since matplotlib takes long to import
     from matplotlib.figure import Figure

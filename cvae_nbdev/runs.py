@@ -305,7 +305,7 @@ def unflatten_state(
     groups = optimizer.state_dict()['param_groups']
     return {'state': dict(sorted(state.items())), 'param_groups': groups}
 
-# %% ../nbs/22_runs.ipynb #766ec265
+# %% ../nbs/22_runs.ipynb #80e67ad0
 class Run(NamedTuple):
     "What training leaves behind."
     model: CVAE
@@ -326,14 +326,14 @@ def load_run(
         raise ValueError(f'{source}: expected one tensor, samples, of shape {shape}')
     return Run(model, history, samples['samples'])
 
-# %% ../nbs/22_runs.ipynb #54a4fc86
+# %% ../nbs/22_runs.ipynb #83ff56f8
 def compiled(f):
     "A function, translated by torch.compile, which notices when anything that it uses changes."
     from torch._dynamo import config
     config.skip_nnmodule_hook_guards = False # hooks, too
     return torch.compile(f)
 
-# %% ../nbs/22_runs.ipynb #a4af3fc6
+# %% ../nbs/22_runs.ipynb #efe2a89b
 def fit(
     model: CVAE,                         # trained in place
     train: ImageSet,
