@@ -29,7 +29,7 @@ class TrainConfig(Settings):
     learning_rate: float = 0.001 # of Adam
     adam_epsilon: float = 1e-8   # of Adam; the default of TensorFlow
     digit_weight: float = field(default=10., metadata={'zero': True}) # of the cross-entropy
-    seed: int = field(default=42, metadata=seed_range) # of the order of images, noise and samples
+    seed: int = field(default=2, metadata=seed_range) # of the order of images, noise and samples
 
 # %% ../nbs/03_training.ipynb #867d836c
 def _per_epoch() -> Any: return field(default_factory=list)
@@ -72,7 +72,7 @@ class History:
             lines.append(f'{epoch} | ' + ' | '.join(f'{o:.4g}' for o in row))
         return '\n'.join(lines)
 
-# %% ../nbs/03_training.ipynb #6437f744
+# %% ../nbs/03_training.ipynb #0e0cdaaf
 def _check_parts(trainer, model, train, valid, config):
     "`ValueError` for parts of a run that do not fit together."
     if not isinstance(model, CVAE):
@@ -146,7 +146,7 @@ class TrainingLoop:
     @property
     def steps_per_epoch(self) -> int: return -(-len(self.train_set)//self.config.batch_size)
 
-# %% ../nbs/03_training.ipynb #42bd0a3f
+# %% ../nbs/03_training.ipynb #00687b55
 class Trainer(TrainingLoop):
     "A training run with its record; `ValueError` if its parts do not fit, or for a loss of NaN."
     can_be_extended = True # is a run, continued for more epochs, the same as a longer one?
@@ -214,7 +214,7 @@ class Trainer(TrainingLoop):
 
     def _stop(self, why): raise ValueError(f'{why}; a lower learning_rate may help')
 
-# %% ../nbs/03_training.ipynb #dd7243df
+# %% ../nbs/03_training.ipynb #a1861f4d
 class Recipe(NamedTuple):
     "What to train, and how; by default the model of the post."
     model: type[CVAE] = CVAE
