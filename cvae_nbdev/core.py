@@ -9,7 +9,7 @@ __all__ = ['seed_range', 'config_format', 'check_whole', 'check_number', 'check_
            'kept_modes', 'in_batches', 'init_weights', 'quiet_init', 'load_weights', 'read_config', 'pretrained_folder',
            'Pretrained', 'versions', 'new_figure', 'figure_png']
 
-# %% ../nbs/20_core.ipynb #512d9c8c
+# %% ../nbs/20_core.ipynb #dbd8db32
 import numbers
 from contextlib import contextmanager
 from dataclasses import asdict,dataclass,field,fields
@@ -17,7 +17,7 @@ from functools import cache,wraps
 from importlib import import_module
 from io import BytesIO
 from pathlib import Path
-from typing import ClassVar,TypeVar,get_args,get_origin
+from typing import Callable,ClassVar,TypeVar,get_args,get_origin
 from zlib import crc32
 
 import numpy as np
@@ -125,7 +125,7 @@ def check_rows(
         raise ValueError(f'{name} has values that are not finite, real numbers')
     return rows if rows.is_floating_point() else rows.float()
 
-# %% ../nbs/20_core.ipynb #b51c3c1b
+# %% ../nbs/20_core.ipynb #6724a717
 def choice(
     *words: str,
     default: str = '', # one of them; '': the first
@@ -244,7 +244,7 @@ def pick_device(
         raise ValueError(f'device is {str(name)!r}, but this machine has {count} of that kind')
     return device
 
-# %% ../nbs/20_core.ipynb #da169299
+# %% ../nbs/20_core.ipynb #7d397ec9
 def for_reading(module):
     "A module in eval mode: itself, or a copy that shares its weights, buffers and hooks."
     if not any(o.training for o in module.modules()): return module
@@ -258,16 +258,18 @@ def for_reading(module):
         return copies[id(o)]
     return copied(module)
 
+_Func = TypeVar('_Func', bound=Callable)
+
 def in_eval_mode(
-    func, # its first parameter is a module
-):        # the function, in eval mode and without gradients
+    func: _Func, # its first parameter is a module
+) -> _Func:      # the function, in eval mode and without gradients
     "Let a function use a module as one that has been trained; the module's own mode is left alone."
     @wraps(func)
     def wrapper(model, *args, **kwargs):
         with torch.no_grad(): return func(for_reading(model), *args, **kwargs)
-    return wrapper
+    return wrapper # type: ignore
 
-# %% ../nbs/20_core.ipynb #f302fe1f
+# %% ../nbs/20_core.ipynb #dd003fa4
 @contextmanager
 def kept_modes(
     module: nn.Module,
@@ -289,7 +291,7 @@ def in_batches(
     if isinstance(parts[0], Tensor): return torch.cat(parts)
     return type(parts[0])(*map(torch.cat, zip(*parts)))
 
-# %% ../nbs/20_core.ipynb #ebc9c129
+# %% ../nbs/20_core.ipynb #21ebc08b
 @torch.no_grad()
 def init_weights(
     modules,                        # a module, or several
@@ -310,7 +312,7 @@ def quiet_init():
     "Within the block, layers are made on the CPU, and PyTorch's global generator is left alone."
     with torch.random.fork_rng(devices=[]), torch.device('cpu'): yield
 
-# %% ../nbs/20_core.ipynb #1da2547a
+# %% ../nbs/20_core.ipynb #b2416ef3
 _float_types = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 def load_weights(
@@ -332,7 +334,7 @@ def load_weights(
     module.to(dtype or next(iter(types), torch.get_default_dtype()))
     module.load_state_dict(tensors)
 
-# %% ../nbs/20_core.ipynb #c42806bb
+# %% ../nbs/20_core.ipynb #dafb3a34
 config_format = 2 # another one cannot be read
 
 def read_config(
@@ -359,7 +361,7 @@ def pretrained_folder(
     if str(name) in known: return bundled('models', str(name))
     raise FileNotFoundError(f'{name}: neither a folder nor a bundled model ({", ".join(known)})')
 
-# %% ../nbs/20_core.ipynb #383ab703
+# %% ../nbs/20_core.ipynb #8392d3f8
 _homes = {'CVAE': 'model', 'FlowCVAE': 'better', 'Judge': 'judge'} # of the package's own classes
 _Self = TypeVar('_Self', bound='Pretrained')
 
@@ -432,7 +434,7 @@ def _class_named(base, name, source):
     hint = f'not a {base.__name__}' if name in _homes else 'a class that is not known here'
     raise ValueError(f'{source}: is a {name}, {hint}; define or import it before')
 
-# %% ../nbs/20_core.ipynb #c3129b4c
+# %% ../nbs/20_core.ipynb #96bb55d8
 @cache
 def _figure_class(): # made when it is first needed, since matplotlib takes long to import
     from matplotlib.figure import Figure
