@@ -6,7 +6,7 @@
 __all__ = ['timeout', 'World', 'launched', 'join', 'leave', 'device_of', 'SharedBatchNorm', 'shared', 'from_rank_0', 'together',
            'speaks']
 
-# %% ../nbs/27_distributed.ipynb #5ef38799
+# %% ../nbs/27_distributed.ipynb #d270c3ad
 import atexit,os,signal
 from contextlib import contextmanager,suppress
 from datetime import timedelta
@@ -22,7 +22,7 @@ from .losses import CVAELoss
 from .model import CVAE
 from .training import Trainer
 
-# %% ../nbs/27_distributed.ipynb #48197b56
+# %% ../nbs/27_distributed.ipynb #2f205949
 class World(NamedTuple):
     "The processes that train together, and which of them this one is."
     rank: int = 0
@@ -35,7 +35,7 @@ def launched() -> World:
     if not dist.is_torchelastic_launched(): return World()
     return World(int(os.environ['RANK']), int(os.environ['WORLD_SIZE']))
 
-# %% ../nbs/27_distributed.ipynb #59ff2911
+# %% ../nbs/27_distributed.ipynb #cfb571a3
 timeout = timedelta(minutes=10) # how long the others are waited for
 
 def join() -> World:
@@ -50,7 +50,7 @@ def leave():
     "Give up the connections to the other processes; at the end of the program, by itself."
     if dist.is_initialized(): dist.destroy_process_group()
 
-# %% ../nbs/27_distributed.ipynb #fd494f39
+# %% ../nbs/27_distributed.ipynb #42b563b4
 def device_of(
     world: World,
     name: str | torch.device, # 'auto', 'cpu', 'cuda', 'mps'
@@ -67,7 +67,7 @@ def device_of(
     torch.cuda.set_device(own)
     return own
 
-# %% ../nbs/27_distributed.ipynb #32d65f72
+# %% ../nbs/27_distributed.ipynb #e9abd756
 class _SumOfAll(torch.autograd.Function):
     "The sum over all processes of a tensor, through which gradients pass."
     @staticmethod
@@ -106,7 +106,7 @@ def _shared_norms(model):
     finally:
         for o in norms: o.__class__ = nn.BatchNorm2d
 
-# %% ../nbs/27_distributed.ipynb #abe832be
+# %% ../nbs/27_distributed.ipynb #61918a10
 _signals = [getattr(signal, o) for o in ('SIGINT', 'SIGTERM', 'SIGHUP') if hasattr(signal, o)]
 
 class _LossModule(nn.Module):
@@ -139,9 +139,9 @@ def shared(
         def loss(self, x, labels, noise):
             if not self.model.training: return super().loss(x, labels, noise)
             if self.replica is None: # made when the weights are there
+                loss = _LossModule(self.model, super().loss)
                 self.replica = nn.parallel.DistributedDataParallel(
-                    _LossModule(self.model, super().loss), broadcast_buffers=False,
-                    gradient_as_bucket_view=True, static_graph=True)
+                    loss, static_graph=True, gradient_as_bucket_view=True)
             return CVAELoss(*(self.weight*o for o in self.replica(x, labels, noise)))
 
         def train_step(self, x, labels, noise):
@@ -154,7 +154,7 @@ def shared(
             return sums[:len(terms)]
     return Shared
 
-# %% ../nbs/27_distributed.ipynb #7c36812e
+# %% ../nbs/27_distributed.ipynb #a2403256
 def from_rank_0(
     world: World,
     state, # tensors, numbers, strings, lists and dictionaries of them; of rank 0
@@ -166,7 +166,7 @@ def from_rank_0(
     dist.broadcast_object_list(sent, device=torch.device('cpu'))
     return torch.load(BytesIO(sent[0]), map_location='cpu', weights_only=True)
 
-# %% ../nbs/27_distributed.ipynb #bfb1fe59
+# %% ../nbs/27_distributed.ipynb #bf14f2a1
 @contextmanager
 def together(
     trainer: Trainer,
@@ -186,7 +186,7 @@ def together(
         raise ConnectionError(f'another process ended, or did not answer, {where}; '
                               'resume to go on from the last checkpoint') from e
 
-# %% ../nbs/27_distributed.ipynb #b5e96b46
+# %% ../nbs/27_distributed.ipynb #236cdced
 def speaks(
     error: BaseException, # that ends this process
 ) -> bool:
