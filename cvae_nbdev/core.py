@@ -9,7 +9,7 @@ __all__ = ['seed_range', 'config_format', 'check_whole', 'check_number', 'check_
            'kept_modes', 'in_batches', 'init_weights', 'quiet_init', 'load_weights', 'read_config', 'pretrained_folder',
            'Pretrained', 'versions', 'new_figure', 'figure_png']
 
-# %% ../nbs/20_core.ipynb #dbd8db32
+# %% ../nbs/20_core.ipynb #e1c60094
 import numbers
 from contextlib import contextmanager
 from dataclasses import asdict,dataclass,field,fields
@@ -125,7 +125,7 @@ def check_rows(
         raise ValueError(f'{name} has values that are not finite, real numbers')
     return rows if rows.is_floating_point() else rows.float()
 
-# %% ../nbs/20_core.ipynb #6724a717
+# %% ../nbs/20_core.ipynb #4bdd5bb9
 def choice(
     *words: str,
     default: str = '', # one of them; '': the first
@@ -244,7 +244,7 @@ def pick_device(
         raise ValueError(f'device is {str(name)!r}, but this machine has {count} of that kind')
     return device
 
-# %% ../nbs/20_core.ipynb #7d397ec9
+# %% ../nbs/20_core.ipynb #f8815040
 def for_reading(module):
     "A module in eval mode: itself, or a copy that shares its weights, buffers and hooks."
     if not any(o.training for o in module.modules()): return module
@@ -269,7 +269,7 @@ def in_eval_mode(
         with torch.no_grad(): return func(for_reading(model), *args, **kwargs)
     return wrapper # type: ignore
 
-# %% ../nbs/20_core.ipynb #dd003fa4
+# %% ../nbs/20_core.ipynb #db5c3a34
 @contextmanager
 def kept_modes(
     module: nn.Module,
@@ -291,7 +291,7 @@ def in_batches(
     if isinstance(parts[0], Tensor): return torch.cat(parts)
     return type(parts[0])(*map(torch.cat, zip(*parts)))
 
-# %% ../nbs/20_core.ipynb #21ebc08b
+# %% ../nbs/20_core.ipynb #5a914bb0
 @torch.no_grad()
 def init_weights(
     modules,                        # a module, or several
@@ -312,7 +312,7 @@ def quiet_init():
     "Within the block, layers are made on the CPU, and PyTorch's global generator is left alone."
     with torch.random.fork_rng(devices=[]), torch.device('cpu'): yield
 
-# %% ../nbs/20_core.ipynb #b2416ef3
+# %% ../nbs/20_core.ipynb #aec8dc6e
 _float_types = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 def load_weights(
@@ -334,7 +334,7 @@ def load_weights(
     module.to(dtype or next(iter(types), torch.get_default_dtype()))
     module.load_state_dict(tensors)
 
-# %% ../nbs/20_core.ipynb #dafb3a34
+# %% ../nbs/20_core.ipynb #f4537e22
 config_format = 2 # another one cannot be read
 
 def read_config(
@@ -361,7 +361,7 @@ def pretrained_folder(
     if str(name) in known: return bundled('models', str(name))
     raise FileNotFoundError(f'{name}: neither a folder nor a bundled model ({", ".join(known)})')
 
-# %% ../nbs/20_core.ipynb #8392d3f8
+# %% ../nbs/20_core.ipynb #81848fe9
 _homes = {'CVAE': 'model', 'FlowCVAE': 'better', 'Judge': 'judge'} # of the package's own classes
 _Self = TypeVar('_Self', bound='Pretrained')
 
@@ -383,7 +383,7 @@ class Pretrained(nn.Module):
         "Write `config.json` and `model.safetensors`, both or neither; `ValueError` for NaN."
         weights,folder = tensor_bytes(self.state_dict()), Path(folder).expanduser()
         content = {'format': config_format, 'class': type(self).__name__, 'versions': versions(),
-                   'model': asdict(self.config), 'weights': checksum(_on_cpu(self.state_dict()))}
+                   'model': asdict(self.config), 'sha256': checksum(_on_cpu(self.state_dict()))}
         for name in sections or {}:
             if name in content:
                 raise ValueError(f'section {name!r} is written by itself, choose another name')
@@ -411,7 +411,7 @@ class Pretrained(nn.Module):
         if model.config != config or type(model) is not found:
             raise ValueError(f'{source}: is a {found.__name__} with {config}, which into is not')
         tensors = load_tensors(path)
-        if content.get('weights') != checksum(tensors):
+        if content.get('sha256') != checksum(tensors):
             raise ValueError(f'{path}: does not belong to {source}')
         load_weights(model, tensors, str(path), dtype)
         return model.to(device).eval()
@@ -434,7 +434,7 @@ def _class_named(base, name, source):
     hint = f'not a {base.__name__}' if name in _homes else 'a class that is not known here'
     raise ValueError(f'{source}: is a {name}, {hint}; define or import it before')
 
-# %% ../nbs/20_core.ipynb #96bb55d8
+# %% ../nbs/20_core.ipynb #7756f804
 @cache
 def _figure_class(): # made when it is first needed, since matplotlib takes long to import
     from matplotlib.figure import Figure
