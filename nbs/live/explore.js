@@ -213,6 +213,14 @@ class Layers {
     return [chain(blocks), (channels.at(-1) ?? 1) * product(shape)];
   }
 
+  // z and probabilities in, the mean image out.
+  decoder({decoder_layers: hidden, image_shape: shape, num_classes: classes, z_dim: zDim, activation}) {
+    this.activation ??= activations[activation];
+    const [network, length] = this.mlp('decoder', [zDim + classes, ...hidden]);
+    const last = this.linear(`decoder.${2 * hidden.length}`, length, product(shape));
+    return (z, probabilities) => last(network(concatenate(z, probabilities))).map(sigmoid);
+  }
+
   // One step between z and style: the second half of the vector is scaled and shifted as the first half and the class say.
   coupling(name, zDim, numClasses, width) {
     const kept = zDim >> 1, moved = zDim - kept;
@@ -255,16 +263,14 @@ function makeClassifier(layers, {hasFlow}, {classifier_layers: hidden, image_sha
 }
 
 // With a flow, the encoder reads the image in squares of pixels, and the class.
-function makeEncoder(layers, {hasFlow}, {encoder_layers: hidden, encoder_pool: size = 1, image_shape, num_classes: classes, z_dim: zDim}) {
+function makeEncoder(layers, {hasFlow}, {encoder_layers: hidden, encoder_pool: size = 1, image_shape, min_var: minVar, num_classes: classes, z_dim: zDim}) {
   const shape = image_shape.map(side => Math.ceil(side / size)), pool = size > 1 ? averagePool(image_shape, size) : identity;
   const [read, length] = layers.mlp('encoder', [product(shape) + (hasFlow ? classes : 0), ...hidden]);
-  const mean = layers.linear('encoder_mean', length, zDim);
-  return (image, probabilities) => mean(read(hasFlow ? concatenate(pool(image), probabilities) : image));
-}
-
-function makeDecoder(layers, {decoder_layers: hidden, image_shape: shape, num_classes: classes, z_dim: zDim}) {
-  const [network, length] = layers.mlp('decoder', [zDim + classes, ...hidden]);
-  return chain([network, layers.linear(`decoder.${2 * hidden.length}`, length, product(shape))]);
+  const mean = layers.linear('encoder_mean', length, zDim), a = layers.linear('encoder_log_var', length, zDim);
+  return (image, probabilities) => {
+    const h = read(hasFlow ? concatenate(pool(image), probabilities) : image);
+    return {mean: Float32Array.from(mean(h)), variance: a(h).map(o => minVar + Math.exp(o))};
+  };
 }
 
 function makeFlow(layers, {hasFlow}, {couplings, coupling_width: width, num_classes: classes, z_dim: zDim}) {
@@ -280,22 +286,27 @@ export class CVAE {
     this.config = config;
     const layers = new Layers(tensors, activation);
     this.classifier = makeClassifier(layers, kind, config); // image -> logits of q(y|x)
-    this.encoder = makeEncoder(layers, kind, config);       // image and probabilities -> mean of q(z|x,y)
-    this.decoder = makeDecoder(layers, config);             // z and probabilities -> logits of p(x|z,y)
+    this.encoder = makeEncoder(layers, kind, config);       // image and probabilities -> mean and variance of q(z|x,y)
+    this.decodeMean = layers.decoder(config);               // z and probabilities -> mean of p(x|z,y)
     this.couplings = makeFlow(layers, kind, config);        // between z and style, which are the same if there is none
+  }
+
+  // Image in, the probability of each class and the posterior out.
+  infer(image) {
+    const pixels = Float32Array.from(image), probabilities = softmax(this.classifier(pixels));
+    return {probabilities, ...this.encoder(pixels, probabilities)};
   }
 
   // Image in, the probability of each class and the style out.
   read(image) {
-    const pixels = Float32Array.from(image), probabilities = softmax(this.classifier(pixels));
-    const z = Float32Array.from(this.encoder(pixels, probabilities));
-    return {probabilities, style: this.couplings.reduce((o, coupling) => coupling.forward(o, probabilities), z)};
+    const {probabilities, mean} = this.infer(image);
+    return {probabilities, style: this.couplings.reduce((o, coupling) => coupling.forward(o, probabilities), mean)};
   }
 
   // Style and probabilities in, the mean image out.
   draw(style, probabilities) {
     const z = this.couplings.reduceRight((o, coupling) => coupling.inverse(o, probabilities), Float32Array.from(style));
-    return this.decoder(concatenate(z, probabilities)).map(sigmoid);
+    return this.decodeMean(z, probabilities);
   }
 
   // From a folder as `save_pretrained` writes it; its config.json may name another file of weights, `weights`.
@@ -681,3 +692,5 @@ const css = `
 `;
 
 customElements.define('cvae-explorer', CVAEExplorer);
+
+export {Layers, Pad, downloadTensors, element, product, show}; // for touch.js
