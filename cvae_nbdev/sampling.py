@@ -14,7 +14,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from .core import (check_rows,check_whole,in_batches,in_eval_mode,random_normal,
+from .core import (check_number,check_rows,check_whole,in_batches,in_eval_mode,random_normal,
                              random_order)
 from .data import ImageSet,as_floats,check_images,check_labels
 from .model import CVAE
@@ -69,7 +69,9 @@ def generate(
     names = model.config.class_names
     labels = range(len(names)) if labels is None else labels
     labels = check_labels(labels, names).to(model.device)
-    if style is None: styles = random_styles(model, len(labels)*check_whole('n', n), seed)
+    check_whole('n', n)
+    if style is None: styles = random_styles(model, len(labels)*n, seed)
+    elif n != 1: raise ValueError(f'n is {n}, the number of new styles, but style is given')
     else:
         given = as_styles(model, style)
         n,styles = len(given), given.repeat(len(labels), 1)
@@ -192,23 +194,25 @@ def slant_directions(
 @in_eval_mode
 def interpolate(
     model: CVAE,
-    start,          # one image (as in infer), or a class as a whole number
+    start,          # one image (as in infer), or a class: a whole number or a name
     end,            # of the same kind
     steps: int = 9, # images on the way, with both ends
     style=None,     # `[z_dim]`, between two classes; None: zeros, the middle of the prior
 ) -> Tensor:        # `[steps, H, W]` in (0, 1), on the model's device
     "Images on the straight line between two images, or between two classes in one style."
-    classes = isinstance(start, Integral)
-    if classes != isinstance(end, Integral):
+    steps = check_whole('steps', steps, low=2)
+    classes = _is_class(start)
+    if classes != _is_class(end):
         raise ValueError('start and end must be two images or two classes, not one of each')
     if style is not None and not classes:
         raise ValueError('style is only for classes: images have styles of their own')
     if classes: ends = ends_of_classes(model, [start, end], style)
     else: ends = ends_of_images(model, start, end)
-    steps = check_whole('steps', steps, low=2)
     t = torch.linspace(0, 1, steps, device=model.device, dtype=model.dtype)
     styles,probs = (o[:1].lerp(o[1:], t[:, None]) for o in ends) # [steps, z_dim], [steps, classes]
     return in_batches(model.draw, styles, probs)
+
+def _is_class(o): return isinstance(o, (Integral, str)) or isinstance(o, Tensor) and not o.dim()
 
 # %% ../nbs/04_sampling.ipynb #6cb7008a
 def ends_of_classes(
@@ -234,9 +238,10 @@ def ends_of_images(
     return torch.cat([o.style for o in read]), torch.cat([o.probs for o in read])
 
 # %% ../nbs/04_sampling.ipynb #34c8e3c1
+@in_eval_mode
 def traverse(
     model: CVAE,
-    label: int,      # class to draw
+    label,           # class to draw: a whole number or a name
     dim: int,        # dimension of the style to move, in 0..z_dim-1
     style=None,      # `[z_dim]` to start from; None: zeros, the middle of the prior
     steps: int = 9,  # images
@@ -245,5 +250,6 @@ def traverse(
     "One class, while one dimension of the style moves and the others stay."
     check_whole('dim', dim, low=0, high=model.config.z_dim - 1)
     styles = one_style(model, style).repeat(check_whole('steps', steps, low=2), 1)
+    span = check_number('span', span, low=-1e6)
     styles[:, dim] = torch.linspace(-span, span, steps, device=model.device, dtype=model.dtype)
     return generate(model, [label], style=styles).images
