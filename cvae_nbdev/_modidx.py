@@ -348,6 +348,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                                      'cvae_nbdev.sampling.Samples': ('sampling.html#samples', 'cvae_nbdev/sampling.py'),
                                      'cvae_nbdev.sampling._is_class': ('sampling.html#_is_class', 'cvae_nbdev/sampling.py'),
                                      'cvae_nbdev.sampling.as_styles': ('sampling.html#as_styles', 'cvae_nbdev/sampling.py'),
+                                     'cvae_nbdev.sampling.doubts': ('sampling.html#doubts', 'cvae_nbdev/sampling.py'),
                                      'cvae_nbdev.sampling.ends_of_classes': ('sampling.html#ends_of_classes', 'cvae_nbdev/sampling.py'),
                                      'cvae_nbdev.sampling.ends_of_images': ('sampling.html#ends_of_images', 'cvae_nbdev/sampling.py'),
                                      'cvae_nbdev.sampling.fitted_styles': ('sampling.html#fitted_styles', 'cvae_nbdev/sampling.py'),

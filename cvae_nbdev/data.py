@@ -139,7 +139,8 @@ def _stacked(images):
     "A tensor of whatever holds images: a set, a tensor, an array, a Pillow picture, or a list."
     if isinstance(images, ImageSet): return images.images
     if isinstance(images, (str, bytes, Path)):
-        raise ValueError(f'images are {str(images)!r}, expected numbers; load_images reads files')
+        expected = 'an array of numbers; load_images reads files'
+        raise ValueError(f'images are {str(images)!r}, expected {expected}')
     if hasattr(images, 'convert'): images = np.array(images.convert('L')) # a Pillow picture
     if not isinstance(images, (list, tuple)): return as_tensor('images', images)
     parts = [_stacked(o) for o in images]
