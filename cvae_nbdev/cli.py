@@ -75,14 +75,16 @@ def cvae_train(
 def _check_run(out, resume, overwrite):
     "`OSError` or `ValueError`, before the images are read, if no run can be written there."
     folder = RunFolder(out)
+    there,run = ', '.join(folder.files), folder.holds_run()
+    if there:
+        with folder: pass # is it held by another process?
     if resume and overwrite: raise ValueError('resume or overwrite: choose one of them')
-    if resume and not folder.holds_run():
-        raise FileNotFoundError(f'{folder.path}: holds no run to resume')
-    if folder.files and not (resume or overwrite):
+    if resume and not run: raise FileNotFoundError(f'{folder.path}: holds no run to resume')
+    if there and not run:
+        raise FileExistsError(f'{folder.path}: holds no run, but {there}; choose another folder')
+    if there and not (resume or overwrite):
         raise FileExistsError(f'{folder.path}: already holds a run; resume or overwrite it, '
                               'or choose another folder')
-    if folder.files:
-        with folder: pass # is it held by another process?
     above = next(o for o in (folder.path, *folder.path.absolute().parents) if o.exists())
     check_out(above/'config.json') # can it be written?
 
@@ -338,7 +340,7 @@ def run_command(
 for _command in (cvae_train, cvae_sample, cvae_infer, cvae_evaluate):
     _command.command = partial(run_command, _command)
 
-# %% ../nbs/11_cli.ipynb #29ce80a2
+# %% ../nbs/11_cli.ipynb #7d80913d
 #| eval: false
 if __name__ == '__main__':
     from cvae_nbdev.__main__ import main
