@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck,given,settings,strategies as st
-from safetensors.torch import save_file
+from safetensors.torch import load_file,save_file
 
 from cvae_nbdev import CVAE,CVAEConfig,ImageSet,TrainConfig,cli,fit,generate
-from cvae_nbdev.judge import Judge
+from cvae_nbdev.judge import Judge,JudgeConfig
 from cvae_nbdev.runs import describe,read_checkpoint,restore,state_of,write_checkpoint
 from cvae_nbdev.sources import parse_idx
 from cvae_nbdev.training import Trainer
@@ -97,11 +97,13 @@ def test_damaged_weights(saved_model):
         else: assert all(torch.equal(found[name], o) for name,o in expected.items()) # a bit of the metadata that nobody reads
     assert refused > 250
 
+def after_an_epoch(trainer):
+    for step in trainer.run():
+        if step == 0: return trainer
+
 def test_damaged_checkpoint(images, tmp_path):
-    def trainer(): return Trainer(CVAE(CVAEConfig(encoder_layers=(4,), classifier_layers=(4,), decoder_layers=(4,))), images, images[:100], TrainConfig(epochs=2), 'cpu')
-    trained = trainer()
-    for _ in trained.steps(): pass
-    trained.end_epoch()
+    def trainer(): return Trainer(CVAE(CVAEConfig(encoder_layers=(4,), classifier_layers=(4,), decoder_layers=(4,))), images, images[:100], TrainConfig(epochs=2))
+    trained = after_an_epoch(trainer())
     path,rng,description = tmp_path/'checkpoint.pt', random.Random(0), describe(trained)
     write_checkpoint(path, state_of(trained, description))
     original,refused = path.read_bytes(), 0
@@ -116,9 +118,7 @@ def test_damaged_checkpoint(images, tmp_path):
     assert refused > 100
 
 def test_foreign_checkpoint(images, tmp_path):
-    trainer = Trainer(CVAE(), images, images[:100], device='cpu')
-    for _ in trainer.steps(): pass
-    trainer.end_epoch()
+    trainer = after_an_epoch(Trainer(CVAE(), images, images[:100]))
     path,description = tmp_path/'checkpoint.pt', describe(trainer)
     state = state_of(trainer, description)
     for name in state.keys() - {'versions', 'seconds'}: # these two are only for people to read
@@ -133,33 +133,42 @@ def test_foreign_checkpoint(images, tmp_path):
 
 commands = {
     'cvae_train': [
-        '--epochs 0', '--epochs -1', '--epochs x', '--epochs 1.5', '--batch_size 0', '--batch_size 60000', '--learning_rate 0', '--learning_rate -1',
-        '--learning_rate nan', '--learning_rate inf', '--adam_epsilon 0', '--digit_weight -1', '--digit_weight nan', '--seed -1', '--seed 99999999999999999999',
-        '--image_shape 28', '--image_shape 0,28', '--image_shape a,b', '--image_shape 20,20', '--num_classes 0', '--num_classes 9', '--class_names a,b',
-        '--class_names a,a,b,c,d,e,f,g,h,i', '--z_dim 0', '--z_dim 9999999999', '--encoder_layers 0', '--encoder_layers x', '--classifier_layers 1,,2',
-        '--decoder_layers -5', '--activation swish', '--decoder_std 0', '--decoder_std -1', '--decoder_std 1e300', '--min_var 0', '--data nothing', '--data empty',
-        '--data broken', '--device gpu', '--step quick', '--device cuda:99', '--device mps:7', '--checkpoint_seconds nan', '--out file/run', '--out finished', '--resume --out finished',
-        '--preset better', '--prior none', '--couplings 0', '--coupling_width x', '--encoder_reads label', '--decoder_net cnn',
-        '--encoder_pool 0', '--likelihood poisson', '--schedule linear', '--max_gradient -1', '--augment blur', '--preset best --epochs 0',
-        '--no_such_option', '--epochs', "--data ''", '--class_names a,a', '--init_seed -1', '--init_seed x', '--encoder_layers 1.5', '--decoder_std',
-        '--invert', '--data kmnist --invert', '--data broken --invert', '--invert 1', '--resume --overwrite', '--epoch 1', '--resume 1', '--min_var nan', '--out broken --overwrite --data minst', 'runs/x',
+        '--epochs 0', '--epochs -1', '--epochs x', '--epochs 1.5', '--epochs', '--epoch 1', '--batch_size 0', '--batch_size 60000', '--learning_rate 0',
+        '--learning_rate -1', '--learning_rate nan', '--learning_rate inf', '--adam_epsilon 0', '--digit_weight -1', '--digit_weight nan', '--seed -1',
+        '--seed 99999999999999999999', '--image_shape 28', '--image_shape 0,28', '--image_shape a,b', '--image_shape 20,20', '--image_shape 1000000,1000000',
+        '--num_classes 0', '--num_classes 9', '--class_names a,b', '--class_names a,a', '--class_names a,a,b,c,d,e,f,g,h,i', '--z_dim 0', '--z_dim 9999999999',
+        '--encoder_layers 0', '--encoder_layers x', '--encoder_layers 1.5', '--classifier_layers 1,,2', '--decoder_layers -5', '--decoder_layers 1000000,1000000',
+        '--activation swish', "--activation ''", '--decoder_std', '--decoder_std 0', '--decoder_std -1', '--decoder_std 1e300', '--min_var 0', '--min_var nan',
+        '--init_seed -1', '--init_seed x', "--data ''", '--data nothing', '--data empty', '--data broken', '--data file', '--device gpu', '--device cuda:99',
+        '--device mps:7', "--device ''", '--checkpoint_seconds nan', '--checkpoint_seconds -1', '--out file/run', '--out finished', "--out ''", '--out file',
+        '--out letters', '--out letters --overwrite', '--out /dev/null', '--resume --out finished', '--resume --out nothing', '--resume', '--resume --out empty',
+        '--resume --overwrite', '--resume 1', '--invert', '--invert 1', '--data kmnist --invert', '--data broken --invert', '--preset better', "--preset ''",
+        '--preset', '--preset best --epochs 0', '--preset best --couplings 0', '--preset best --coupling_width x', '--preset best --encoder_pool 0',
+        '--preset best --encoder_pool 29', '--preset best --max_grad_norm -1', '--couplings 3', '--coupling_width 8', '--encoder_pool 2', '--max_grad_norm 1',
+        '--step plain', '--keep_in disk', '--encoder_reads label', '--likelihood poisson', '--schedule one-cycle', '--augment warp', '--prior flow',
+        '--compile 1', '--no_such_option', '--out broken --overwrite --data minst', 'runs/x',
     ],
     'cvae_sample': [
-        '', 'nobody', 'empty', 'file', 'post --digits x', 'post --digits 10,11', "post --digits ''", 'post --n 0', 'post --n -3', 'post --n x', 'post --seed -1',
+        '', 'nobody', 'empty', 'file', "''", 'post --digits x', 'post --digits 10,11', 'post --digits 1,', "post --digits ''", 'post --n 0', 'post --n -3',
+        'post --n x', 'post --n 1.5', 'post --n 99999999', 'post --seed -1', 'post --seed x', 'post --one_style yes', 'post extra', 'post --epochs 3',
         'post --out picture.txt', 'post --out picture', 'post --out samples.h5', 'post --out empty', 'post --out .', 'post --out no/such/folder.png',
-        'post --out no/such/folder.npz', 'post --device gpu', 'post extra', 'newer', 'truncated', 'other_shape', 'not_json', 'post --n 99999999', "post --out ''",
-        'post --one_style yes', 'post --digits 1,', 'post --n 1.5',
+        'post --out no/such/folder.npz', "post --out ''", 'post --out /dev/null', 'post --out finished/samples.png', 'post --out finished/losses.png',
+        'post --out link_to_a_run.png', 'post --out link_to_nowhere.png', 'post --out file/x.png', 'post --device gpu', 'newer', 'truncated', 'other_shape', 'not_json', 'unfinished',
+        'best_of_all', 'a_judge',
     ],
     'cvae_evaluate': [
-        '', 'nobody', 'empty', 'post --seed -1', 'post --out no/such/metrics.json', 'post --out empty', 'post --device gpu', 'post --quickly', 'newer', 'finished',
-        'nameless', 'empty_name', 'odd_name', 'post --data nothing', "post --data ''", 'post --data broken', 'post --data', 'post --seed x',
-        'post --invert', 'post --judge file', 'post --judge broken', 'post --judge finished', 'post --judge letters', 'post --judge half_a_judge', 'post --judge',
-        'post --judge newer', 'oddly_inverted', 'post --data broken --judge new',
+        '', 'nobody', 'empty', "''", 'post --seed -1', 'post --seed x', 'post --out no/such/metrics.json', 'post --out empty', 'post --out metrics.txt',
+        'post --out metrics', 'post --out digits.png', 'post --out finished/config.json', 'post --out finished/history.json', 'post --out finished/model.safetensors',
+        "post --out ''", 'post --out link_to_a_run.json', 'post --out file/x.json', 'post --device gpu', 'post --quickly', 'newer', 'finished', 'unfinished', 'nameless', 'empty_name', 'odd_name',
+        'post --data nothing', "post --data ''", 'post --data broken', 'post --data', 'post --invert', 'post --judge file', 'post --judge broken',
+        'post --judge finished', 'post --judge letters', 'post --judge half_a_judge', 'post --judge', "post --judge ''", 'post --judge newer', 'oddly_inverted',
+        'post --data broken --judge new', 'a_judge',
     ],
     'cvae_infer': [
-        '', 'post', 'post missing.png', 'post text.png', 'post seven.png text.png', 'post empty', 'post truncated.png', 'nobody seven.png', 'post seven.png --device gpu',
-        'post seven.png --colour', 'post .', 'newer seven.png', 'post seven.png --invert missing.png',
-        'post seven.png --centre', 'post seven.png --centre --invert', 'post seven.png --centre 1', 'post text.png --centre', 'oddly_inverted seven.png',
+        '', 'post', 'post missing.png', 'post text.png', 'post seven.png text.png', 'post empty', 'post truncated.png', "post ''", "post seven.png ''",
+        'nobody seven.png', 'post seven.png --device gpu', 'post seven.png --colour', 'post .', 'post seven.png .', 'newer seven.png', 'unfinished seven.png',
+        'post seven.png --invert missing.png', 'post seven.png --centre', 'post seven.png --centre --invert', 'post seven.png --centre 1', 'post text.png --centre',
+        'oddly_inverted seven.png', 'post seven.png --preset best', 'a_judge seven.png',
     ],
 }
 
@@ -175,15 +184,25 @@ def folder(tmp_path_factory):
     (here/'truncated.png').write_bytes((here/'seven.png').read_bytes()[:50])
     (here/'broken'/'a').mkdir(parents=True)
     (here/'broken'/'a'/'x.png').write_text('not a picture')
+    (here/'unfinished').mkdir()
+    (here/'unfinished'/'checkpoint.pt').write_text('of a run that goes on')
     small = CVAE(CVAEConfig(z_dim=2, encoder_layers=(4,), classifier_layers=(4,), decoder_layers=(4,)))
     for name in ('finished', 'newer', 'truncated', 'other_shape', 'not_json', 'nameless'): small.save_pretrained(here/name)
     small.save_pretrained(here/'empty_name', {'data': {'name': ''}})
     small.save_pretrained(here/'odd_name', {'data': ['mnist']})
     small.save_pretrained(here/'oddly_inverted', {'data': {'name': 'mnist', 'inverted': 'yes'}})
-    for name in ('letters', 'half_a_judge'): Judge('abcdefghij').save_pretrained(here/name)
+    for name in ('letters', 'half_a_judge', 'a_judge'): Judge(JudgeConfig(tuple('abcdefghij'))).save_pretrained(here/name)
     (here/'half_a_judge'/'model.safetensors').unlink()
     config = json.loads((here/'newer'/'config.json').read_text())
     (here/'newer'/'config.json').write_text(json.dumps(config | {'format': 99}))
+    for name,value in (('history.json', '{}'), ('samples.png', ''), ('losses.png', '')): (here/'finished'/name).write_text(value)
+    small.save_pretrained(here/'best_of_all')
+    nan = load_file(here/'best_of_all'/'model.safetensors')
+    nan['decoder.0.bias'][0] = float('nan')
+    save_file(nan, here/'best_of_all'/'model.safetensors')
+    (here/'link_to_a_run.png').symlink_to(here/'finished'/'samples.png')
+    (here/'link_to_a_run.json').symlink_to(here/'finished'/'config.json')
+    (here/'link_to_nowhere.png').symlink_to(here/'no'/'such'/'folder.png')
     (here/'other_shape'/'config.json').write_text(json.dumps(config | {'model': config['model'] | {'z_dim': 3}}))
     (here/'not_json'/'config.json').write_text('{')
     weights = here/'truncated'/'model.safetensors'
@@ -204,11 +223,11 @@ def test_commands(command, words, folder, monkeypatch, capsys):
 
 def test_a_loss_that_stops_being_finite(images, tmp_path):
     config = TrainConfig(epochs=3, learning_rate=1e5)
-    with pytest.raises(ValueError, match=r'not finite (at epoch \d+, step \d+: total|after epoch)'):
-        fit(CVAE(CVAEConfig(activation='relu')), images, images[:100], config, tmp_path/'run', 'cpu', progress=False, checkpoint_seconds=0)
+    with pytest.raises(ValueError, match=r'not finite (at|after) epoch'):
+        fit(CVAE(CVAEConfig(activation='relu')), images, images[:100], config, run_dir=tmp_path/'run', device='cpu', progress=False, checkpoint_seconds=0)
     path = tmp_path/'run'/'checkpoint.pt'
     assert list((tmp_path/'run').iterdir()) == [path]
-    trainer = Trainer(CVAE(CVAEConfig(activation='relu')), images, images[:100], config, 'cpu')
+    trainer = Trainer(CVAE(CVAEConfig(activation='relu')), images, images[:100], config)
     restore(trainer, read_checkpoint(path), describe(trainer), str(path)) # the last good one
     assert all(o.isfinite().all() for o in trainer.model.parameters())
 
