@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from a_shared_run import a_shared_run
-from cvae_nbdev.training import load_run
+from cvae_nbdev import load_run
 
 if not torch.distributed.is_available() or not torch.distributed.is_gloo_available():
     pytest.skip('PyTorch was built without gloo', allow_module_level=True)
