@@ -163,7 +163,8 @@ def functions_of(path):
     "The functions and methods of a module that others may call."
     for o in ast.parse(path.read_text()).body:
         if getattr(o, 'name', '_').startswith('_'): continue
-        yield from (f for f in ([o] if isinstance(o, ast.FunctionDef) else o.body) if isinstance(f, ast.FunctionDef))
+        found = [o] if isinstance(o, ast.FunctionDef) else o.body
+        yield from (f for f in found if isinstance(f, ast.FunctionDef) and (f.name[0] != '_' or f.name.endswith('__')))
 
 def test_trainers_and_models_come_with_their_types():
     "Who takes one of the tutorial's objects says so, and a type checker sees it."
