@@ -3,12 +3,13 @@ import json,re,subprocess
 from configparser import ConfigParser
 from pathlib import Path
 
-import pytest
+import pytest,yaml
 from pypandoc import get_pandoc_path
 
 from check_site import problems
 
-lua_filter = Path(__file__).parent.parent/'nbs'/'open_in_colab.lua'
+top = Path(__file__).parent.parent
+lua_filter = top/'nbs'/'open_in_colab.lua'
 
 def code(source, *outputs): return {'cell_type': 'code', 'source': source, 'outputs': list(outputs)}
 def result(**data): return {'output_type': 'execute_result', 'data': {name.replace('_', '/'): o for name,o in data.items()}}
@@ -146,6 +147,27 @@ def test_where_source_is_hidden_methods_lead_to_their_class(anchored):
 def test_source_is_folded_below_its_signature(anchored):
     assert 'data-code-summary="Source"' in anchored('## Model', f'code {taught}')
     assert 'data-code-summary="Source"' not in anchored('## Model', 'code class Model: pass')
+
+def test_the_first_tab_stop_skips_the_sidebar(browser):
+    config = yaml.safe_load((top/'_quarto.yml').read_text())
+    script = ''.join(o['text'] for o in config['format']['html']['include-after-body'])
+    page = browser.new_page()
+    page.set_content(f'<nav><a href="#">Data</a></nav><main id="quarto-document-content">Text</main>{script}')
+    page.keyboard.press('Tab')
+    page.keyboard.press('Enter')
+    assert page.evaluate('document.activeElement.textContent') == 'Skip to the content' and page.url.endswith('#quarto-document-content')
+    page.close()
+
+pages = sorted((top/'_docs').glob('*.html'))
+
+@pytest.mark.skipif(not pages, reason='the site has not been rendered')
+def test_no_rendered_page_scrolls_sideways_on_a_phone(browser):
+    page = browser.new_page(viewport={'width': 390, 'height': 844})
+    def width(path):
+        page.goto(path.as_uri())
+        return page.evaluate('document.documentElement.scrollWidth')
+    assert {o.name: w for o in pages if (w := width(o)) > 390} == {}
+    page.close()
 
 @pytest.mark.parametrize('formula,expected', [
     (r'-\ln q(y|x)', r'-\text{ln}\,q(y|x)'), (r'\log\frac1K', r'\text{log}\,\frac1K'), (r'\log(x)', r'\text{log}(x)'),
