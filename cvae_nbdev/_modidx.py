@@ -30,7 +30,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                                                                                     'cvae_nbdev/better.py'),
                                    'cvae_nbdev.better.FlowTrainer.loss': ('better.html#flowtrainer.loss', 'cvae_nbdev/better.py'),
                                    'cvae_nbdev.better.FlowTrainer.noise_dim': ('better.html#flowtrainer.noise_dim', 'cvae_nbdev/better.py'),
-                                   'cvae_nbdev.better.FlowTrainer.swapped': ('better.html#flowtrainer.swapped', 'cvae_nbdev/better.py'),
                                    'cvae_nbdev.better.FlowTrainer.train_step': ( 'better.html#flowtrainer.train_step',
                                                                                  'cvae_nbdev/better.py'),
                                    'cvae_nbdev.better.conv_classifier': ('better.html#conv_classifier', 'cvae_nbdev/better.py'),

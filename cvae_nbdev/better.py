@@ -6,16 +6,15 @@
 __all__ = ['presets', 'Coupling', 'Flow', 'FlowConfig', 'conv_classifier', 'FlowCVAE', 'warp', 'FlowTrainConfig', 'FlowTrainer']
 
 # %% ../nbs/07_better.ipynb #6f183ff9
-from dataclasses import dataclass,field
+from dataclasses import dataclass
 from itertools import pairwise
 from math import cos,log,pi
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor,nn
-from torch.func import functional_call
 
-from .core import choice,for_reading,init_weights,quiet_init
+from .core import choice,init_weights,quiet_init
 from .losses import CVAELoss,cvae_loss
 from .model import CVAE,CVAEConfig,CVAEOutput,mlp
 from .training import Recipe,TrainConfig,Trainer
@@ -167,41 +166,22 @@ class FlowTrainConfig(TrainConfig):
     batch_size: int = 250
     learning_rate: float = 0.008 # the highest of the cycle
     max_grad_norm: float = 50    # a longer gradient is cut
-    near_weight: float = field(default=3., metadata={'zero': True})  # see FlowTrainer.swapped
-    obey_weight: float = field(default=20., metadata={'zero': True}) # see FlowTrainer.swapped
 
 class FlowTrainer(Trainer):
-    "One cycle of the learning rate, and styles that mean the same for each class."
+    "One cycle of the learning rate, and a classifier that learns from a quarter of each batch."
     config_class = FlowTrainConfig
     config: FlowTrainConfig
-    model: FlowCVAE
     can_be_extended = False # the cycle depends on the number of epochs
 
     def loss(self, x: Tensor, labels: Tensor, noise: Tensor) -> CVAELoss:
-        "As in the reference; and a quarter of each batch teaches classifier and swapped styles."
-        noise, chances = noise.split([self.model.config.z_dim, 6], dim=1)
-        output, n = self.model(x, noise, labels), -(-len(x)//4)
-        if not self.model.training: return cvae_loss(output, x, labels, self.config.digit_weight)
-        chances = torch.special.ndtr(chances[:n]) # from N(0, 1) to [0, 1]
-        class_logits = self.model.classify(warp(x[:n], chances[:, :5]))
-        loss = cvae_loss(output._replace(class_logits=class_logits), x, labels[:n],
-                         self.config.digit_weight)
-        price = self.swapped(output.z[:n], labels[:n], chances[:, 5])
-        return loss._replace(total=loss.total + price)
-
-    def swapped(self, z: Tensor, labels: Tensor, chance: Tensor) -> Tensor:
-        "What is paid if a style, drawn as another class, is far away, or not of that class."
-        model, classes = self.model, self.model.config.num_classes
-        others = (labels + 1 + (chance*(classes - 1)).long().clamp(max=classes - 2)) % classes
-        own, other = model.one_hot(labels), model.one_hot(others)
-        z_other = model.to_z(model.to_style(z, own), other)
-        drawn = model.decode(z_other, other).sigmoid().flatten(1)
-        classifier = for_reading(model.classifier) # it judges here, and learns nothing
-        frozen = {name: o.detach() for name,o in classifier.named_parameters()}
-        obeys = F.cross_entropy(functional_call(classifier, frozen, (drawn,)), others)
-        ramp = min(1., self.epoch/2) # the classifier has to learn first
-        return (self.config.near_weight*(z_other - z).square().sum(-1).mean()
-                + self.config.obey_weight*ramp*obeys)
+        "As in the reference, but that the classifier learns from images that are warped."
+        noise, chances = noise.split([self.model.config.z_dim, 5], dim=1)
+        output = self.model(x, noise, labels)
+        if self.model.training:
+            n = -(-len(x)//4)
+            seen = warp(x[:n], torch.special.ndtr(chances[:n]))
+            output, labels = output._replace(class_logits=self.model.classify(seen)), labels[:n]
+        return cvae_loss(output, x, labels, self.config.digit_weight)
 
     def train_step(self, x: Tensor, labels: Tensor, noise: Tensor) -> Tensor:
         for group in self.optimizer.param_groups: group['lr'] = self.learning_rate()
@@ -220,7 +200,7 @@ class FlowTrainer(Trainer):
         return self.config.learning_rate*(0.001 + 0.999*(1 + cos(pi*(share - 0.25)/0.75))/2)
 
     @property
-    def noise_dim(self) -> int: return self.model.config.z_dim + 6 # and six for the rest
+    def noise_dim(self) -> int: return self.model.config.z_dim + 5 # and five for the warp
 
 # %% ../nbs/07_better.ipynb #37edb2b3
 presets = {'post': Recipe(), 'best': Recipe(FlowCVAE, FlowConfig(), FlowTrainer, FlowTrainConfig())}
