@@ -130,12 +130,11 @@ def sweep(
     from tqdm.auto import tqdm
     if (resume or overwrite) and out is None or resume and overwrite:
         raise ValueError('resume and overwrite say what to do with out: give it, and not both')
-    place,result = pick_device(device), Sweep(dict(runs), {}, {})
-    train,valid = train.to(place), valid.to(place) # once for all
-    states = {}
-    for name,trainer in _trainers(runs, train.to('cpu'), valid.to('cpu')).items():
+    place,states = pick_device(device), {}
+    for name,trainer in _trainers(runs, train, valid).items():
         folder = None if out is None else RunFolder(Path(out)/name)
         states[name] = folder, _state(folder, trainer, resume, overwrite)
+    train,valid,result = train.to(place), valid.to(place), Sweep(runs, {}, {})
     for name,recipe in tqdm(runs.items(), unit='run', disable=not progress):
         folder,state = states[name]
         path = folder and folder.path
