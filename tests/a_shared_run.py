@@ -27,7 +27,7 @@ def a_shared_run(
     torch.set_num_threads(1)
     images,(recipe,training,n) = load_images('mnist', 'test'), kinds[kind]
     config = replace(recipe.training, epochs=epochs, **training)
-    print(os.environ.get('RANK'), os.getpid(), flush=True)
+    print(f"{os.environ.get('RANK')} {os.getpid()}\n", end='', flush=True) # as one piece: two processes write
     return fit(recipe.model(recipe.config), images[:n], images[n:1300], config, recipe.trainer, folder, 'cpu',
                resume=RunFolder(folder).holds_run(), checkpoint_seconds=checkpoint_seconds, progress=False)
 

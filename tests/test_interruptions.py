@@ -7,6 +7,7 @@ import torch
 
 from cvae_nbdev import load_run
 
+pytestmark = pytest.mark.slow
 epochs = 24
 
 def start(folder, *more):
