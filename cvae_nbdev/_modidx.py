@@ -40,6 +40,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                                 'cvae_nbdev.cli._Parser.error': ('cli.html#_parser.error', 'cvae_nbdev/cli.py'),
                                 'cvae_nbdev.cli._add_option': ('cli.html#_add_option', 'cvae_nbdev/cli.py'),
                                 'cvae_nbdev.cli._check_run': ('cli.html#_check_run', 'cvae_nbdev/cli.py'),
+                                'cvae_nbdev.cli._complain': ('cli.html#_complain', 'cvae_nbdev/cli.py'),
                                 'cvae_nbdev.cli._describe': ('cli.html#_describe', 'cvae_nbdev/cli.py'),
                                 'cvae_nbdev.cli._draw': ('cli.html#_draw', 'cvae_nbdev/cli.py'),
                                 'cvae_nbdev.cli._expand': ('cli.html#_expand', 'cvae_nbdev/cli.py'),

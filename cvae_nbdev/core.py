@@ -18,7 +18,7 @@ from importlib import import_module
 from inspect import signature
 from io import BytesIO
 from pathlib import Path
-from typing import ClassVar,TypeVar,get_args,get_origin
+from typing import Callable,ClassVar,TypeVar,get_args,get_origin
 from zlib import crc32
 
 import numpy as np
@@ -101,7 +101,7 @@ def check_names(
         raise ValueError(f'class_names is {names!r}, expected names that differ')
     return tuple(names)
 
-# %% ../nbs/20_core.ipynb #27429944
+# %% ../nbs/20_core.ipynb #da37ed17
 def a_name(cls: type) -> str:
     "The name of a class in a sentence: 'a CVAE', 'an ImageSet'."
     return f'{"an" if cls.__name__[0] in "AEIOUaeiou" else "a"} {cls.__name__}'
@@ -282,9 +282,11 @@ def check_model(
     hint = '; from_pretrained loads one' if isinstance(model, (str, Path)) else ''
     raise ValueError(f'{name} is {what_is(model)}, expected {a_name(expected)}{hint}')
 
+_Func = TypeVar('_Func', bound=Callable)
+
 def in_eval_mode(
-    func, # its first parameter is a module, of the class that the annotation names
-):        # the function, in eval mode and without gradients
+    func: _Func, # its first parameter is a module, of the class that the annotation names
+) -> _Func:      # the function, in eval mode and without gradients
     "Let a function use a module as one that has been trained; the module's own mode is left alone."
     first = next(iter(signature(func).parameters.values()))
     a_class = isinstance(first.annotation, type) and issubclass(first.annotation, nn.Module)
@@ -293,7 +295,7 @@ def in_eval_mode(
     def wrapper(model, *args, **kwargs):
         check_model(first.name, model, expected)
         with torch.no_grad(): return func(for_reading(model), *args, **kwargs)
-    return wrapper
+    return wrapper # type: ignore
 
 # %% ../nbs/20_core.ipynb #f302fe1f
 @contextmanager

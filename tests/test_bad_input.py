@@ -1,5 +1,5 @@
 "Whatever is handed in, only the documented errors come out: `ValueError` or `OSError`, and one line from a command."
-import json,os,random,signal,subprocess,sys,time
+import json,os,random,shutil,signal,subprocess,sys,threading,time
 
 import numpy as np
 import pytest
@@ -231,19 +231,140 @@ def test_a_loss_that_stops_being_finite(images, tmp_path):
     restore(trainer, read_checkpoint(path), describe(trainer), str(path)) # the last good one
     assert all(o.isfinite().all() for o in trainer.model.parameters())
 
+# --- what a shell does with a command
+
+def start(*words, cwd, **more):
+    "A command, in a process of its own."
+    env = os.environ | {'OMP_NUM_THREADS': '1'} | more.pop('env', {})
+    pipes = {'stdout': subprocess.PIPE, 'stderr': subprocess.PIPE} | more
+    return subprocess.Popen([sys.executable, '-m', 'cvae_nbdev', *map(str, words)], cwd=cwd, text=True, env=env, **pipes)
+
+def finish(process):
+    "Exit code, stdout and stderr."
+    out,err = process.communicate(timeout=120)
+    return process.returncode, out, err
+
+def test_a_reader_who_leaves(folder):
+    process = start('cvae_infer', 'post', *['seven.png']*2000, cwd=folder)
+    assert json.loads(process.stdout.readline())['name']
+    process.stdout.close()
+    assert process.stderr.read() == '' and process.wait(60) == 0
+
+@pytest.mark.parametrize('words', [('cvae_infer', 'post', 'seven.png'), ('cvae_train', '--help'), ('cvae_sample', '--version')])
+def test_a_full_disk_behind_stdout(words, folder):
+    with open('/dev/full', 'w') as full: code,_,err = finish(start(*words, cwd=folder, stdout=full))
+    assert code == 2 and err.count('\n') == 1 and 'No space left' in err
+
+@pytest.mark.parametrize('moment', [0.05, 0.3, 0.6])
+def test_ctrl_c_while_starting(moment, folder):
+    code = ('import os,signal,sys,threading; from cvae_nbdev.__main__ import cvae_sample; sys.argv = ["cvae_sample", "post", "--n", "9000"]; '
+            f'threading.Timer({moment}, os.kill, (os.getpid(), signal.SIGINT)).start(); cvae_sample()')
+    done = subprocess.run([sys.executable, '-c', code], cwd=folder, capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (130, '', 'cvae_sample: interrupted\n')
+
+def test_names_that_stdout_cannot_encode(folder):
+    words = 'cvae_sample', 'post', '--n', '41', '--digits', '1', '--out', 'größe.png'
+    code,out,err = finish(start(*words, cwd=folder, env={'PYTHONIOENCODING': 'ascii'}))
+    assert (code, err) == (0, '') and out.startswith('gr\\xf6\\xdfe.png shows 40')
+    (folder/'größe.png').unlink()
+
+def test_home(folder, tmp_path):
+    shutil.copytree(folder/'finished', tmp_path/'mine')
+    shutil.copyfile(folder/'seven.png', tmp_path/'seven.png')
+    for words in (('cvae_sample', '~/mine', '--out=~/s.npz'), ('cvae_infer', '~/mine', '~/seven.png')):
+        assert finish(start(*words, cwd=folder, env={'HOME': str(tmp_path)}))[0] == 0
+    assert (tmp_path/'s.npz').exists()
+
+def test_links_are_followed_and_pipes_written_to(tmp_path):
+    (tmp_path/'target.npz').write_text('old')
+    (tmp_path/'link.npz').symlink_to('target.npz')
+    cli.cvae_sample('post', '3', out=str(tmp_path/'link.npz'))
+    assert (tmp_path/'link.npz').is_symlink() and np.load(tmp_path/'target.npz')['labels'] == [3]
+    os.mkfifo(tmp_path/'pipe.npz')
+    read = []
+    reader = threading.Thread(target=lambda: read.append((tmp_path/'pipe.npz').read_bytes()))
+    reader.start()
+    cli.cvae_sample('post', '3', out=str(tmp_path/'pipe.npz'))
+    reader.join(60)
+    assert read == [(tmp_path/'target.npz').read_bytes()] and (tmp_path/'pipe.npz').is_fifo()
+
+def test_a_run_hides_a_bundled_model_of_its_name(small_model, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    small_model.save_pretrained('best')
+    cli.cvae_sample('best', out='s.npz')
+    assert np.load('s.npz')['images'].shape == (3, 4, 5)
+
+@pytest.mark.parametrize('digits,labels', [('10', [3]), ('1,0', [0, 1]), ('01', [1, 0]), ('a,b', [2]), ('ten', [4]), ('ten,a,b', None), ('10,ten', [3, 4])])
+def test_digits_by_any_name(digits, labels, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    CVAE(CVAEConfig(num_classes=5, class_names=('1', '0', 'a,b', '10', 'ten'))).save_pretrained('m')
+    if labels is None:
+        with pytest.raises(ValueError, match="'a' is no class here"): cli.cvae_sample('m', digits, out='s.npz')
+    else:
+        cli.cvae_sample('m', digits, out='s.npz')
+        assert np.load('s.npz')['labels'].tolist() == labels
+
+def test_doubtful_pictures_get_a_notice(images, tmp_path, monkeypatch, capsys):
+    from PIL import Image
+    monkeypatch.chdir(tmp_path)
+    for i in range(20): Image.fromarray(255 - images.images[i].numpy()).save(f'{i}.png')
+    names = [f'{i}.png' for i in range(20)]
+    for invert in (True, False):
+        cli.cvae_infer('best', names, invert=invert)
+        printed = capsys.readouterr()
+        answers = [json.loads(o) for o in printed.out.splitlines()]
+        noted = [o for o in answers if o['notice']]
+        assert len(noted) == printed.err.count('\n') == (0 if invert else 20)
+        assert all(o['name'] == str(o['label']) for o in answers)
+
+def test_what_is_not_finite_is_not_printed(tmp_path, monkeypatch, capsys, folder):
+    model = CVAE(CVAEConfig(z_dim=2, encoder_layers=(4,), classifier_layers=(4,), decoder_layers=(4,)))
+    with torch.no_grad(): model.encoder_log_var.bias += 1000.
+    model.save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match='seven.png: the model reads numbers from it that are not finite'):
+        cli.cvae_infer(str(tmp_path), [str(folder/'seven.png')])
+    assert capsys.readouterr().out == ''
+
+def test_words_may_be_mixed_with_options(folder, monkeypatch, capsys):
+    monkeypatch.chdir(folder)
+    cli.run_command(cli.cvae_infer, ['post', 'seven.png', '--device=cpu', 'seven.png'])
+    assert capsys.readouterr().out.count('\n') == 2
+
 # --- two at once, and those that nobody foresaw
 
-def train(folder):
-    "The command, in a process of its own."
-    code = 'from cvae_nbdev.cli import cvae_train; cvae_train.command()'
-    return subprocess.Popen([sys.executable, '-c', code, '--out', 'runs/x', '--checkpoint_seconds', '0', '--z_dim', '2'], cwd=folder,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | {'OMP_NUM_THREADS': '1'})
+def train(folder, **more):
+    words = 'cvae_train', '--out', 'runs/x', '--checkpoint_seconds', '0', '--z_dim', '2'
+    return start(*words, cwd=folder, **more)
+
+def wait_for_checkpoint(process, folder):
+    path = folder/'runs'/'x'/'checkpoint.pt'
+    while not path.exists():
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.01)
+    return path
+
+@pytest.mark.parametrize('signum', [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_signals_stop_a_run_between_two_steps(signum, tmp_path):
+    process = train(tmp_path)
+    wait_for_checkpoint(process, tmp_path)
+    process.send_signal(signum)
+    code,out,err = finish(process)
+    assert code == 128 + signum and out == '' and 'cvae_train: interrupted after' in err
+
+def test_an_ignored_interrupt_stays_ignored(tmp_path):
+    process = train(tmp_path, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_IGN))
+    checkpoint = wait_for_checkpoint(process, tmp_path)
+    process.send_signal(signal.SIGINT)
+    before = checkpoint.stat().st_mtime_ns
+    while checkpoint.stat().st_mtime_ns < before + 10**8: # goes on
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(signal.SIGTERM)
+    assert finish(process)[0] == 128 + signal.SIGTERM
 
 def test_two_commands_with_one_folder(tmp_path):
-    first,checkpoint = train(tmp_path), tmp_path/'runs'/'x'/'checkpoint.pt'
-    while not checkpoint.exists():
-        assert first.poll() is None, first.stderr.read()
-        time.sleep(0.01)
+    first = train(tmp_path)
+    checkpoint = wait_for_checkpoint(first, tmp_path)
     second = train(tmp_path)
     printed,complaint = second.communicate(timeout=60)
     assert second.returncode == 2 and printed == '' and complaint.count('\n') == 1 and 'another process' in complaint
