@@ -112,7 +112,8 @@ def cvae_sample(
     if one_style: styles = random_styles(model, n, seed).expand(len(labels), -1, -1)
     else: styles = random_styles(model, len(labels)*n, seed).unflatten(0, (len(labels), n))
     if arrays: return _write_arrays(path, model, _draw(model, labels, styles))
-    _write_picture(path, mode, _draw(model, labels, styles[:, :most_rows]), [names[o] for o in labels])
+    samples,asked = _draw(model, labels, styles[:, :most_rows]), [names[o] for o in labels]
+    _write_picture(path, mode, samples, asked)
     if n > most_rows: _say(f'{out} shows {most_rows} of {n} images of each; an .npz holds all')
 
 most_rows = 40 # of a picture
@@ -173,8 +174,9 @@ def cvae_infer(
     for path,label,row,why in zip(image, read.labels.tolist(), rows, reasons):
         if not all(isfinite(o) for numbers in row for o in numbers):
             raise ValueError(f'{path}: the model reads numbers from it that are not finite')
-        first = {'label': label, 'name': c.class_names[label], 'notice': '; '.join(filter(None, why))}
-        found.append((path, first | dict(zip(names, row))))
+        notice = '; '.join(filter(None, why))
+        found.append((path, {'label': label, 'name': c.class_names[label], 'notice': notice,
+                             **dict(zip(names, row))}))
     for path,o in found:
         if o['notice']: _complain('cvae_infer', f'{path}: {o["notice"]}')
         _say(json.dumps(o))
@@ -182,7 +184,8 @@ def cvae_infer(
 def _trained_on(model, run):
     "The name of the data that a model was trained on ('': not said), and: were they inverted?"
     data = model.saved.get('data')
-    name,inverted = (data.get('name'), data.get('inverted', False)) if isinstance(data, dict) else ('', False)
+    if not isinstance(data, dict): return '', False
+    name,inverted = data.get('name'), data.get('inverted', False)
     if isinstance(inverted, bool): return (name if isinstance(name, str) else ''), inverted
     raise ValueError(f'{run}: says that inverted is {inverted!r}, expected true or false')
 
@@ -345,7 +348,7 @@ def run_command(
 for _command in (cvae_train, cvae_sample, cvae_infer, cvae_evaluate):
     _command.command = partial(run_command, _command)
 
-# %% ../nbs/11_cli.ipynb #ed3949e0
+# %% ../nbs/11_cli.ipynb #1130c13d
 #| eval: false
 if __name__ == '__main__':
     from cvae_nbdev.__main__ import main

@@ -101,7 +101,7 @@ def check_names(
         raise ValueError(f'class_names is {names!r}, expected names that differ')
     return tuple(names)
 
-# %% ../nbs/20_core.ipynb #da37ed17
+# %% ../nbs/20_core.ipynb #2d0bbf0d
 def a_name(cls: type) -> str:
     "The name of a class in a sentence: 'a CVAE', 'an ImageSet'."
     return f'{"an" if cls.__name__[0] in "AEIOUaeiou" else "a"} {cls.__name__}'
@@ -260,8 +260,7 @@ def pick_device(
 
 # %% ../nbs/20_core.ipynb #da169299
 def for_reading(module):
-    "A module in eval mode: itself, or a copy that shares its weights, buffers and hooks."
-    if not any(o.training for o in module.modules()): return module
+    "A copy of a module, in eval mode, that shares its weights, buffers and hooks."
     copies = {}
     def copied(o):
         if o is None: return None
