@@ -94,7 +94,7 @@ class Bars(W.HTML):
         super().__init__()
         self.names,self.low,self.high = names,low,high
 
-    def show(self, values: Tensor, texts=None): # `[N]`, and N strings beside them; None: percentages
+    def show(self, values: Tensor, texts=None): # `[N]`, and N strings beside them; None: as %
         "Show other numbers."
         def row(name, value, text):
             scale = f'min="{self.low}" max="{self.high}" value="{value:.4f}" style="width: 9em"'
