@@ -6,7 +6,7 @@
 __all__ = ['most_rows', 'cvae_train', 'cvae_sample', 'cvae_infer', 'cvae_evaluate', 'run_command']
 
 # %% ../nbs/11_cli.ipynb #c223e278
-import argparse,json,os,signal,sys,traceback
+import argparse,json,os,signal,sys,traceback,warnings
 from dataclasses import fields,is_dataclass,replace
 from functools import partial
 from inspect import Parameter,signature
@@ -56,7 +56,8 @@ def cvae_train(
     "Train a model and write its run folder; by default the reference model on the bundled MNIST."
     recipe = presets[check_choice('preset', preset, tuple(presets))]
     settings,wanted = replace(recipe.training, **training), replace(recipe.config, **config)
-    out,data,device = out or f'runs/{preset}', _expand(data), pick_device(device)
+    out,data = out or f'runs/{preset}', _expand(data)
+    pick_device(device)
     check_number('checkpoint_seconds', checkpoint_seconds, zero=True)
     first = launched().rank == 0 # of several processes, one reports
     if first: _check_run(out, resume, overwrite)
@@ -111,7 +112,8 @@ def cvae_sample(
     if one_style: styles = random_styles(model, n, seed).expand(len(labels), -1, -1)
     else: styles = random_styles(model, len(labels)*n, seed).unflatten(0, (len(labels), n))
     if arrays: return _write_arrays(path, model, _draw(model, labels, styles))
-    _write_picture(path, mode, _draw(model, labels, styles[:, :most_rows]), [names[o] for o in labels])
+    samples,asked = _draw(model, labels, styles[:, :most_rows]), [names[o] for o in labels]
+    _write_picture(path, mode, samples, asked)
     if n > most_rows: _say(f'{out} shows {most_rows} of {n} images of each; an .npz holds all')
 
 most_rows = 40 # of a picture
@@ -172,16 +174,18 @@ def cvae_infer(
     for path,label,row,why in zip(image, read.labels.tolist(), rows, reasons):
         if not all(isfinite(o) for numbers in row for o in numbers):
             raise ValueError(f'{path}: the model reads numbers from it that are not finite')
-        first = {'label': label, 'name': c.class_names[label], 'notice': '; '.join(filter(None, why))}
-        found.append((path, first | dict(zip(names, row))))
+        notice = '; '.join(filter(None, why))
+        found.append((path, {'label': label, 'name': c.class_names[label], 'notice': notice,
+                             **dict(zip(names, row))}))
     for path,o in found:
-        if o['notice']: print(f'cvae_infer: {path}: {o["notice"]}', file=sys.stderr, flush=True)
+        if o['notice']: _complain('cvae_infer', f'{path}: {o["notice"]}')
         _say(json.dumps(o))
 
 def _trained_on(model, run):
     "The name of the data that a model was trained on ('': not said), and: were they inverted?"
     data = model.saved.get('data')
-    name,inverted = (data.get('name'), data.get('inverted', False)) if isinstance(data, dict) else ('', False)
+    if not isinstance(data, dict): return '', False
+    name,inverted = data.get('name'), data.get('inverted', False)
     if isinstance(inverted, bool): return (name if isinstance(name, str) else ''), inverted
     raise ValueError(f'{run}: says that inverted is {inverted!r}, expected true or false')
 
@@ -209,8 +213,7 @@ def cvae_evaluate(
                   for split in ('test', 'train'))
     check_sets(model, test, train) # before a judge is trained
     if not data and model.saved['data'].get('train') not in (None, fingerprint(train)):
-        print(f'cvae_evaluate: {name} holds other training images than the model was trained on',
-              file=sys.stderr, flush=True)
+        _complain('cvae_evaluate', f'{name} holds other images than the model was trained on')
     kept = judge_in(_expand(judge), train.to(model.device)) if judge else None
     report = evaluate(model, test, train, kept, quick, seed)
     write_json(path, report.as_dict())
@@ -313,6 +316,8 @@ def _describe(error):
     if isinstance(error, KeyboardInterrupt): return text or 'interrupted'
     return f'{type(error).__name__}: {text} (--debug shows where)'
 
+def _complain(name, text): print(f'{name}: {text}', file=sys.stderr, flush=True)
+
 def _say(text):
     "Print; if the reader has left, as `head` does, the command ends without a word."
     try: print(text, flush=True)
@@ -330,17 +335,20 @@ def run_command(
     argv = sys.argv[1:] if argv is None else argv
     for o in (sys.stdout, sys.stderr): # names that they cannot encode are spelled out
         if hasattr(o, 'reconfigure'): o.reconfigure(errors='backslashreplace')
-    try: func(**_read_options(func, argv))
+    try:
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda text, *more: _complain(func.__name__, text)
+            func(**_read_options(func, argv))
     except (Exception, KeyboardInterrupt) as e:
         if '--debug' in argv: traceback.print_exc()
-        if speaks(e): print(f'{func.__name__}: {_describe(e)}', file=sys.stderr, flush=True)
+        if speaks(e): _complain(func.__name__, _describe(e))
         signum = getattr(e, 'signum', signal.SIGINT)
         raise SystemExit(128 + signum if isinstance(e, KeyboardInterrupt) else 2) from None
 
 for _command in (cvae_train, cvae_sample, cvae_infer, cvae_evaluate):
     _command.command = partial(run_command, _command)
 
-# %% ../nbs/11_cli.ipynb #7d80913d
+# %% ../nbs/11_cli.ipynb #1130c13d
 #| eval: false
 if __name__ == '__main__':
     from cvae_nbdev.__main__ import main

@@ -101,7 +101,7 @@ def check_names(
         raise ValueError(f'class_names is {names!r}, expected names that differ')
     return tuple(names)
 
-# %% ../nbs/20_core.ipynb #27429944
+# %% ../nbs/20_core.ipynb #2d0bbf0d
 def a_name(cls: type) -> str:
     "The name of a class in a sentence: 'a CVAE', 'an ImageSet'."
     return f'{"an" if cls.__name__[0] in "AEIOUaeiou" else "a"} {cls.__name__}'
@@ -260,8 +260,7 @@ def pick_device(
 
 # %% ../nbs/20_core.ipynb #f8815040
 def for_reading(module):
-    "A module in eval mode: itself, or a copy that shares its weights, buffers and hooks."
-    if not any(o.training for o in module.modules()): return module
+    "A copy of a module, in eval mode, that shares its weights, buffers and hooks."
     copies = {}
     def copied(o):
         if o is None: return None
@@ -283,6 +282,8 @@ def check_model(
     if isinstance(getattr(model, '_orig_mod', model), expected): return
     hint = '; from_pretrained loads one' if isinstance(model, (str, Path)) else ''
     raise ValueError(f'{name} is {what_is(model)}, expected {a_name(expected)}{hint}')
+
+_Func = TypeVar('_Func', bound=Callable)
 
 def in_eval_mode(
     func: _Func, # its first parameter is a module, of the class that the annotation names

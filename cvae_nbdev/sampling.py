@@ -101,7 +101,7 @@ def infer(
         return Inference(read.probs.argmax(-1), read.probs, read.style, *read.posterior)
     return in_batches(of, images)
 
-# %% ../nbs/04_sampling.ipynb #cb9941b4
+# %% ../nbs/04_sampling.ipynb #c919af4f
 farthest_style = 7 # standard deviations; 99.9 % of real digits stay below
 
 def doubts(
@@ -233,7 +233,7 @@ def ends_of_classes(
     style,       # `[z_dim]`; None: zeros
 ) -> tuple[Tensor, Tensor]: # styles `[2, z_dim]` and probabilities `[2, num_classes]`
     "The ends of a path between two classes in one style."
-    labels = check_labels(labels, model.config.class_names)
+    labels = torch.cat([check_labels([o], model.config.class_names) for o in labels])
     return one_style(model, style).expand(2, -1), model.one_hot(labels)
 
 # %% ../nbs/04_sampling.ipynb #e6c554df
