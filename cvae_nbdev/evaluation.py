@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['quick_sizes', 'Sizes', 'check_sets', 'Evaluation', 'Report', 'evaluate', 'compare']
 
-# %% ../nbs/25_report.ipynb #3939614e
+# %% ../nbs/25_report.ipynb #b5923c6b
 import json
 from copy import deepcopy
 from dataclasses import asdict,dataclass,field,replace
@@ -20,15 +20,15 @@ from .core import (Settings,check_seed,derive_seed,in_batches,in_eval_mode,
 from .data import ImageSet,as_floats,check_data
 from .judge import Judge,accuracy_of,judge_images,train_judge
 from .losses import class_nll,gaussian_nll
-from .measures import (Measure,Measures,aspect,bootstrap,calibration_error,conditional_accuracy,
-                                 confusion,correlations,density_coverage,frechet_distance,
-                                 importance_bound,ink,kept_by_others,leakage,mean_of,share_of,slant,
-                                 stroke_width,swap_shares)
+from .measures import (Measure,Measures,aspect,bootstrap,calibration_error,
+                                 conditional_accuracy,confusion,correlations,density_coverage,
+                                 frechet_distance,importance_bound,ink,kept_by_others,leakage,
+                                 mean_of,share_of,slant,stroke_width,swap_shares)
 from .model import CVAE,Posterior
 from .sampling import generate,infer,reconstruct,restyle
 from .sources import load_images
 
-# %% ../nbs/25_report.ipynb #2d5166ad
+# %% ../nbs/25_report.ipynb #b622e530
 @dataclass(frozen=True, repr=False)
 class Sizes(Settings):
     "How much work an evaluation does; the defaults take about a minute on two cores."
@@ -52,7 +52,7 @@ class Sizes(Settings):
 quick_sizes = Sizes(test_images=2000, bound_images=50, per_class=200, training_images=4000,
                     swap_images=400)
 
-# %% ../nbs/25_report.ipynb #7d9b6f2c
+# %% ../nbs/25_report.ipynb #cb5ba375
 def check_sets(
     model: CVAE,
     test: ImageSet | None = None,  # images to measure with; None: the test split of MNIST
@@ -67,7 +67,7 @@ def check_sets(
             raise ValueError(f'the {name} set has {len(data)} images, expected at least 100')
     return test,train
 
-# %% ../nbs/25_report.ipynb #91798b78
+# %% ../nbs/25_report.ipynb #a4f374e1
 def _judge_for(model, train, judge, progress):
     "The judge given, the bundled one, or a new one; on the model's device."
     def misfit(judge): # the name of what differs; '': nothing
@@ -83,7 +83,7 @@ def _judge_for(model, train, judge, progress):
                          'bring a judge of such images (train_judge makes one)')
     return judge if judge.device == model.device else deepcopy(judge).to(model.device)
 
-# %% ../nbs/25_report.ipynb #942704bb
+# %% ../nbs/25_report.ipynb #d369285f
 @in_eval_mode
 def _log_weights(model, x, probs, samples, seed, rows=1000):
     "log of p(x|z,y) p(z|y) / q(z|x), `[B, samples]`, of z from q(z|x); rows are decoded at a time."
@@ -106,7 +106,7 @@ def _bounds(model, images, probs, samples, seed, batch_size=100):
         bounds.append(torch.stack([importance_bound(log_w, k) for k in samples]))
     return torch.cat(bounds, dim=1)
 
-# %% ../nbs/25_report.ipynb #86465deb
+# %% ../nbs/25_report.ipynb #835e9bed
 def _raised_by(bound, gain):
     "A bound and the average of gains `[B]` over some of its images; the variances add up."
     more = mean_of(gain)
@@ -114,7 +114,7 @@ def _raised_by(bound, gain):
     half = ((bound.high - bound.value)**2 + (more.high - more.value)**2)**0.5
     return replace(bound, value=value, low=value - half, high=value + half, n=len(gain))
 
-# %% ../nbs/25_report.ipynb #66c04ebb
+# %% ../nbs/25_report.ipynb #2f0a1d6c
 @in_eval_mode
 def _sampled_styles(model, images, seed):
     "The style, float32 `[N, z_dim]`, of a sample from q(z|x) for each image `[N, H, W]`."
@@ -140,7 +140,7 @@ def _others(labels):
         other[here] = here.roll(1)
     return other
 
-# %% ../nbs/25_report.ipynb #9a812811
+# %% ../nbs/25_report.ipynb #bac06998
 class Evaluation:
     "A model and what to measure it with; `ValueError` if they do not fit, or the judge errs much."
     def __init__(
@@ -148,7 +148,7 @@ class Evaluation:
         model: CVAE,
         test: ImageSet | None = None,  # images to measure with; None: the test split of MNIST
         train: ImageSet | None = None, # to train probes and classifiers on; None: MNIST's
-        judge: Judge | None = None,    # None: the bundled one, or one trained on the training images
+        judge: Judge | None = None,    # None: the bundled one, or one trained on `train`
         sizes: Sizes = Sizes(),        # how much work to do
         seed: int = 0,                 # of all random numbers
         progress: bool = False,        # show progress bars
@@ -159,9 +159,10 @@ class Evaluation:
         self.judge = _judge_for(model, self.train, judge, progress)
         self.judge_accuracy = self.reliability()['judge_accuracy'].value
         if self.judge_accuracy < sizes.min_judge_accuracy:
-            raise ValueError(f'the judge is right on {self.judge_accuracy:.1%} of the real test images, '
-                             f'expected at least {sizes.min_judge_accuracy:.0%}: what it says of '
-                             'generated ones would mean little; train a better one (train_judge)')
+            expected = f'expected at least {sizes.min_judge_accuracy:.0%}'
+            raise ValueError(f'the judge is right on {self.judge_accuracy:.1%} of the real test '
+                             f'images, {expected}: what it says of generated ones would mean '
+                             'little; train a better one (train_judge)')
 
     def some(self, cases, n: int, purpose: str):
         "A random choice of n rows of a tensor or a set for a purpose, or all if there are no more."
@@ -207,16 +208,19 @@ class Evaluation:
             nets = (train_judge(some, self.sizes.training_epochs, o, small=True, progress=False)
                     for o in seeds)
             return mean_of(torch.tensor([accuracy_of(net, self.test) for net in nets]))
-        drawn = generate(self.model, n=-(-n//c.num_classes), seed=derive_seed(self.seed, 'training'))
+        seed = derive_seed(self.seed, 'training')
+        drawn = generate(self.model, n=-(-n//c.num_classes), seed=seed)
         as_bytes = (drawn.images.float()*255).round().byte()
         synthetic = accuracy(ImageSet(as_bytes, drawn.labels, c.class_names))
         real = accuracy(self.train).value
-        return Measures(synthetic_training_accuracy=synthetic.beside(real, 'trained on real images'))
+        beside = synthetic.beside(real, 'trained on real images')
+        return Measures(synthetic_training_accuracy=beside)
 
     def frechet(self) -> Measures:
         "Squared Fréchet distance from the test images, beside that of as many training images."
-        drawn,asked,real,labels = self.judged.features, self.samples.labels, self.real.features, self.test.labels
+        drawn,real = self.judged.features, self.real.features
         other,classes = self.training_features
+        asked,labels = self.samples.labels, self.test.labels
         distance = bootstrap(frechet_distance, drawn, real, seed=self.seed)
         measures = Measures(squared_frechet_distance=distance.beside(
             frechet_distance(other, real), 'training images, as many of each class'))
@@ -236,15 +240,17 @@ class Evaluation:
     def leak(self) -> Measures:
         "What the style of an image says about its class."
         train = self.some(self.train, self.sizes.probe_images, 'probe').to(self.model.device)
-        sets = ((_sampled_styles(self.model, o.images, derive_seed(self.seed, 'probe', i)), o.labels)
-                for i,o in enumerate((train, self.test)))
-        return leakage(*sets, self.model.config.num_classes, self.seed)
+        def styles(i, data):
+            seed = derive_seed(self.seed, 'probe', i)
+            return _sampled_styles(self.model, data.images, seed), data.labels
+        classes = self.model.config.num_classes
+        return leakage(styles(0, train), styles(1, self.test), classes, self.seed)
 
     def swap(self) -> Measures:
         "Share of test images, drawn as every other class, that the judge sees as asked for."
         some,drawn = self.restyled
         seen = judge_images(self.judge, drawn.flatten(0, 1)).logits.argmax(-1).view(len(some), -1)
-        shares = mean_of(swap_shares(seen, some.labels)) # an image is one case, not nine in one style
+        shares = mean_of(swap_shares(seen, some.labels)) # an image is one case, not nine
         return Measures(swap_consistency=shares.beside(self.judge_accuracy, 'real images'))
 
     def hand(self) -> Measures:
@@ -264,11 +270,13 @@ class Evaluation:
         "Importance-weighted bounds in nats per image, given the label; and the ELBO as trained."
         model,images,samples = self.model, self.test.images, self.sizes.bound_samples
         probs = {'predicted': infer(model, images).probs, 'true': model.one_hot(self.test.labels)}
-        def elbo(name): return mean_of(_bounds(model, images, probs[name], (1,), seed(name), 1000)[0])
         def seed(name): return derive_seed(self.seed, f'{name} label')
+        def elbo(name):
+            found = _bounds(model, images, probs[name], (1,), seed(name), batch_size=1000)
+            return mean_of(found[0]).in_unit('nats')
         some = (self.some(o, self.sizes.bound_images, 'bound') for o in (images, probs['true']))
         first,*bounds = _bounds(model, *some, (1, *samples), seed('true'))
-        measures = {f'elbo_{name}_label': elbo(name).in_unit('nats') for name in probs}
+        measures = {f'elbo_{name}_label': elbo(name) for name in probs}
         raised = {f'iwae_{k}_true_label': _raised_by(measures['elbo_true_label'], o - first)
                   for k,o in zip(samples, bounds) if k > 1}
         return Measures(measures | raised)
@@ -309,7 +317,7 @@ class Evaluation:
         counts = confusion(self.judged.logits, self.samples.labels)
         return Report(self.settings(), measures, counts.tolist())
 
-# %% ../nbs/25_report.ipynb #46cd386b
+# %% ../nbs/25_report.ipynb #c6c0c8dc
 _report_format = 2 # raised when older code could no longer read what is written
 
 @dataclass(frozen=True)
@@ -327,12 +335,12 @@ class Report:
 
     def _repr_markdown_(self): return self.measures._repr_markdown_()
 
-# %% ../nbs/25_report.ipynb #222969d2
+# %% ../nbs/25_report.ipynb #e8baa665
 def evaluate(
     model: CVAE,
     test: ImageSet | None = None,  # images to measure with; None: the test split of MNIST
     train: ImageSet | None = None, # to train probes and classifiers on; None: MNIST's
-    judge: Judge | None = None,    # None: the bundled one, or one trained on the training images
+    judge: Judge | None = None,    # None: the bundled one, or one trained on `train`
     quick: bool = False,           # less work, and wider intervals
     seed: int = 0,                 # of all random numbers
     progress: bool = True,         # show progress bars
@@ -341,14 +349,16 @@ def evaluate(
     sizes = quick_sizes if quick else Sizes()
     return Evaluation(model, test, train, judge, sizes, seed, progress).report()
 
-# %% ../nbs/25_report.ipynb #22026921
+# %% ../nbs/25_report.ipynb #58e58c47
 class _Table(str):
     def _repr_markdown_(self): return str(self)
 
 def compare(**reports: Report) -> str:
     "A table in Markdown, a column for each report by name, and the reference of the last one."
-    def shown(o): return f'{o.value:.3g}' + ('' if o.low is None else f' ± {(o.high - o.low)/2:.2g}')
-    rows = [f'measure | {" | ".join(reports)} | reference', ':-- | ' + '--: | '*len(reports) + ':--']
+    def shown(o):
+        return f'{o.value:.4g}' + ('' if o.low is None else f' ± {(o.high - o.low)/2:.1g}')
+    columns = ' | '.join(reports)
+    rows = [f'measure | {columns} | reference', ':-- | ' + '--: | '*len(reports) + ':--']
     for name,last in list(reports.values())[-1].measures.items():
         values = [shown(o[name]) if name in o.measures else '' for o in reports.values()]
         beside = '' if last.reference is None else f'{last.reference:.3g} ({last.reference_name})'

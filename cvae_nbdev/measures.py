@@ -206,8 +206,8 @@ def class_entropy(labels: Tensor) -> float:
     return torch.special.entr(shares).sum().item()
 
 def leakage(
-    train: tuple[Tensor, Tensor], # styles float32 `[N, z_dim]` and labels int64 `[N]`, for the probes
-    test: tuple[Tensor, Tensor],  # others, to test them
+    train: tuple[Tensor, Tensor], # styles float32 `[N, z_dim]` and labels int64 `[N]`
+    test: tuple[Tensor, Tensor],  # others, to test the probes
     num_classes: int,
     seed: int,
 ) -> Measures:                    # accuracy, and a lower bound on the information in nats, of each
@@ -223,7 +223,7 @@ def leakage(
         measures[f'{name}_probe_information'] = found.beside(entropy, 'all of the class')
     return measures
 
-# %% ../nbs/24_measures.ipynb #f1099cc0
+# %% ../nbs/24_measures.ipynb #729ec43a
 def _moments(images):
     "Variances of the ink upwards and to the right, and their covariance, `[N]` each, in pixels²."
     x = as_floats(images)
@@ -256,10 +256,10 @@ def aspect(images: Tensor) -> Tensor:
     up = up.clamp(min=1e-6)
     return ((right - both*both/up).clamp(min=0)/up).sqrt()
 
-# %% ../nbs/24_measures.ipynb #2335f523
+# %% ../nbs/24_measures.ipynb #3841893a
 def correlations(
     source: Tensor, # `[N]`, a property of images
-    drawn: Tensor,  # `[N, num_classes]`, the same of what is drawn after each of them, as each class
+    drawn: Tensor,  # `[N, num_classes]`, the same of what is drawn in their styles, as each class
     labels: Tensor, # int64 `[N]`, the classes of the images
 ) -> Tensor:        # `[num_classes, num_classes]` in [-1, 1]; NaN where a class has not two images
     "How a property is kept: class of the source by class drawn, the correlation over its images."
