@@ -18,7 +18,7 @@ from .model import CVAEOutput
 def gaussian_nll(
     x: Tensor,      # `[B, H, W]` the image
     x_mean: Tensor, # `[B, H, W]` the decoded mean
-    std: float | Tensor, # standard deviation of every pixel, a positive number
+    std: float | Tensor, # of every pixel, a positive number
 ) -> Tensor:        # `[B]` nats
     "-log N(x; x_mean, std²), summed over pixels, with its constant terms."
     squared_error = F.mse_loss(x_mean, x, reduction='none').flatten(1) # [B, H*W]
@@ -46,7 +46,7 @@ def class_nll(
 def prior_term(
     output: CVAEOutput, # what the model made of a batch
 ) -> Tensor:            # `[B]` nats
-    "KL(q(z|x) || p(z|y)): in closed form where the prior is N(0, I), else from one sample."
+    "KL(q(z|x) || p(z|y)): in closed form if the prior is N(0, I), else from one sample."
     if output.log_prior is None: return kl_to_standard_normal(*output.posterior)
     return output.posterior.log_prob(output.z) - output.log_prior
 
