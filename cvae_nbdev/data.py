@@ -31,7 +31,7 @@ class ImageSet:
     labels: Tensor               # int64 `[N]`, each in 0..num_classes-1
     class_names: tuple[str, ...] # a name for each class
     name: str = ''               # what the set is called
-    inverted: bool = False       # were dark and light exchanged when the pictures were read?
+    inverted: bool = False       # were dark and light exchanged in reading?
 
     def __post_init__(self):
         images = as_tensor('images', self.images)
@@ -50,13 +50,14 @@ class ImageSet:
     def image_shape(self) -> tuple[int, ...]: return tuple(self.images.shape[1:])
 
     def __len__(self): return len(self.images)
-    def __getitem__(self, index): # an image and its label; a slice or a mask: a smaller set
+    def __getitem__(self, index): # an image and its label, or a smaller set
         images, labels = self.images[index], self.labels[index]
         if not labels.dim(): return images, labels.item()
         return replace(self, images=images, labels=labels)
 
     def to(self, device: str | torch.device) -> 'ImageSet':
-        return replace(self, images=self.images.to(device), labels=self.labels.to(device))
+        images, labels = self.images.to(device), self.labels.to(device)
+        return replace(self, images=images, labels=labels)
 
     def __repr__(self):
         shape = 'x'.join(map(str, self.image_shape))
@@ -66,7 +67,7 @@ class ImageSet:
     def batches(
         self,
         batch_size: int,             # images in a batch; the last one may be smaller
-        order: Tensor | None = None, # int64, which images one after another; None: as they lie
+        order: Tensor | None = None, # int64, images to take; None: as they lie
         start: int = 0,              # batches to leave out at the beginning
         dtype: torch.dtype = torch.float32,
     ) -> Iterator[tuple[Tensor, Tensor]]: # `[B, H, W]` in [0, 1], and int64 `[B]`
@@ -82,17 +83,19 @@ class ImageSet:
 
 # %% ../nbs/00_data.ipynb #1c2a0112
 def check_labels(
-    labels,                       # whole numbers or names of classes: several, or a single one
+    labels,                       # whole numbers or names of classes, or only one
     class_names: tuple[str, ...], # of the classes that there are
 ) -> Tensor:                      # int64 `[N]`
     "Labels as a tensor; `ValueError` unless each of them is one of the classes."
     labels = _named_labels(labels, class_names)
     labels = torch.atleast_1d(as_tensor('labels', labels))
     if labels.dim() != 1:
-        raise ValueError(f'labels have shape {tuple(labels.shape)}, expected one dimension')
+        found = tuple(labels.shape)
+        raise ValueError(f'labels have shape {found}, expected one dimension')
     if not len(labels): raise ValueError('labels are empty')
-    if labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
-        raise ValueError(f'labels are {labels.dtype}, expected whole numbers or names')
+    kind = labels.dtype
+    if kind.is_floating_point or kind.is_complex or kind == torch.bool:
+        raise ValueError(f'labels are {kind}, expected whole numbers or names')
     labels = labels.long()
     low, high, most = labels.min().item(), labels.max().item(), len(class_names) - 1
     if low < 0 or high > most:
@@ -100,23 +103,24 @@ def check_labels(
     return labels
 
 def _named_labels(labels, names):
-    "Names as numbers: a text is one name, else names with commas between, else letter by letter."
+    "Names as numbers: a text is a name, or names with commas, or one letter each."
     if isinstance(labels, str):
         if labels in names: labels = [labels]
         else: labels = labels.split(',') if ',' in labels else list(labels)
-    if not isinstance(labels, (list, tuple)) or not any(isinstance(o, str) for o in labels):
-        return labels
+    if not isinstance(labels, (list, tuple)): return labels
+    if not any(isinstance(o, str) for o in labels): return labels
     for o in labels:
         if o not in names:
-            raise ValueError(f'{o!r} is no class here, expected some of {" ".join(names)}')
+            expected = f'some of {" ".join(names)}'
+            raise ValueError(f'{o!r} is no class here, expected {expected}')
     return [names.index(o) for o in labels]
 
 # %% ../nbs/00_data.ipynb #955dca15
 def check_images(
-    images, # an ImageSet, `[N, H, W]`, `[N, 1, H, W]`, one `[H, W]`, or a list of images
+    images, # an ImageSet, `[N, H, W]`, `[N, 1, H, W]`, `[H, W]`, or a list of images
     image_shape: tuple[int, ...], # height and width that they must have
 ) -> Tensor:                      # `[N, H, W]`, where they are and of their type
-    "Images as a tensor; `ValueError` for a wrong shape or type, NaN, or values outside the range."
+    "Images as a tensor; `ValueError` for a wrong shape, type or range."
     x = _stacked(images)
     if x.dim() == 4 and x.shape[1] == 1: x = x[:, 0]
     if x.dim() == 2: x = x[None]
@@ -128,17 +132,20 @@ def check_images(
         raise ValueError(f'images are {x.dtype}, expected uint8, or floats in [0, 1]')
     low, high = x.min().item(), x.max().item()
     if not (low >= 0 and high <= 1): # NaN is neither
-        raise ValueError(f'images range from {low:.3g} to {high:.3g}, expected [0, 1], or uint8')
+        found = f'range from {low:.3g} to {high:.3g}'
+        raise ValueError(f'images {found}, expected [0, 1], or uint8')
     return x
 
 def _stacked(images):
-    "A tensor of whatever holds images: a set, a tensor, an array, a Pillow picture, or a list."
+    "A tensor of a set, a tensor, an array, a Pillow picture, or a list of them."
     if isinstance(images, ImageSet): return images.images
-    if hasattr(images, 'convert'): images = np.array(images.convert('L')) # a Pillow picture
+    if hasattr(images, 'convert'): # a Pillow picture
+        images = np.array(images.convert('L'))
     if not isinstance(images, (list, tuple)): return as_tensor('images', images)
     parts = [_stacked(o) for o in images]
     if not parts or any(o.shape != parts[0].shape for o in parts):
-        raise ValueError('images are a list, expected at least one, and all of one shape')
+        expected = 'at least one, and all of one shape'
+        raise ValueError(f'images are a list, expected {expected}')
     if parts[0].dim() < 2: return as_tensor('images', images) # rows of numbers
     return torch.stack(parts) if parts[0].dim() == 2 else torch.cat(parts)
 
@@ -147,20 +154,22 @@ def check_data(
     data: ImageSet,
     config: Settings, # of a model, with image_shape and class_names
 ):
-    "`ValueError` unless the images have the shape and the classes that a model expects."
+    "`ValueError` unless images have the shape and the classes that a model expects."
     if not isinstance(data, ImageSet):
-        raise ValueError(f'the images are a {type(data).__name__}, expected an ImageSet')
+        found = type(data).__name__
+        raise ValueError(f'the images are a {found}, expected an ImageSet')
     for name in ('image_shape', 'class_names'):
         found, expected = getattr(data, name), getattr(config, name)
         if found != expected:
             what = data.name or 'the data'
-            raise ValueError(f'{what}: {name} is {found}, but the model expects {expected}')
+            expected = f'but the model expects {expected}'
+            raise ValueError(f'{what}: {name} is {found}, {expected}')
 
 # %% ../nbs/00_data.ipynb #3f67ecaf
 def mosaic(
     images: Tensor,  # `[R, C, H, W]`, floats in [0, 1] or uint8
     border: int = 1, # pixels around each image
-) -> Tensor:         # float32 `[R*(H+2*border), C*(W+2*border)]` on the CPU; the border is NaN
+) -> Tensor:         # `[R*(H+2*border), C*(W+2*border)]`, on the CPU; borders NaN
     "Rows and columns of images as one picture."
     floats = as_floats(images.detach().cpu())
     framed = torch.nn.functional.pad(floats, 4*(border,), value=float('nan'))
@@ -180,29 +189,33 @@ def show_grid(
     picture, (rows, columns, height, width) = mosaic(images), images.shape
     row_names, column_names = map(_short, row_names), list(map(_short, column_names))
     row_names = list(row_names)
-    scale = min(0.6, 7/columns, 60/rows) # inches an image: as wide as the page at most
+    scale = min(0.6, 7/columns, 60/rows) # inches an image: fits the page
     margin = 0.6 + 0.07*max(map(len, row_names), default=0) # for the names
-    slanted = max(map(len, column_names), default=0) > 6*scale/0.6 # too long to stand in a line
-    ax = new_figure(columns*scale + margin, rows*scale*height/width + 0.7 + slanted).subplots()
+    slanted = max(map(len, column_names), default=0) > 10*scale # too long for a line
+    tall = rows*scale*height/width + 0.7 + slanted
+    ax = new_figure(columns*scale + margin, tall).subplots()
+    def middles(names, size):
+        return [(i + 0.5)*(size + 2) - 0.5 for i in range(len(names))]
     ax.imshow(picture, cmap='gray', vmin=0, vmax=1, interpolation='nearest')
-    ax.set_xticks([(i + 0.5)*(width + 2) - 0.5 for i in range(len(column_names))], column_names,
+    ax.set_xticks(middles(column_names, width), column_names,
                   **({'rotation': 45, 'ha': 'right'} if slanted else {}))
-    ax.set_yticks([(i + 0.5)*(height + 2) - 0.5 for i in range(len(row_names))], row_names)
+    ax.set_yticks(middles(row_names, height), row_names)
     ax.tick_params(length=0, labelsize=8)
-    ax.set(frame_on=False, anchor='W', xlabel=column_label, ylabel=row_label, title=title)
+    ax.set(frame_on=False, anchor='W', title=title)
+    ax.set(xlabel=column_label, ylabel=row_label)
     return ax.figure
 
 # %% ../nbs/00_data.ipynb #77ea60f8
 def _in_rows(images):
     "Images as `[R, C, H, W]`: up to twelve in one row, more of them in rows of ten."
     if images.dim() == 2: images = images[None]
-    if images.dim() == 3 and len(images) > 12: # the last row is filled up with nothing
+    if images.dim() == 3 and len(images) > 12: # the last row is filled up
         filled = torch.zeros(-len(images) % 10, *images.shape[1:]).to(images)
         images = torch.cat([images, filled]).unflatten(0, (-1, 10))
     elif images.dim() == 3: images = images[None]
     if images.dim() != 4 or not images.numel():
-        raise ValueError(f'images have shape {tuple(images.shape)}, expected [R, C, H, W], '
-                         '[N, H, W] or [H, W]')
+        expected = 'expected [R, C, H, W], [N, H, W] or [H, W]'
+        raise ValueError(f'images have shape {tuple(images.shape)}, {expected}')
     return images
 
 def _short(name): # as it is: a $ is no formula

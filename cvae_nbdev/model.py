@@ -14,8 +14,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor,nn
 
-from .core import (Pretrained,Settings,for_reading,check_names,check_whole,choice,
-                             init_weights,quiet_init,seed_range)
+from .core import (Pretrained,Settings,for_reading,check_names,check_whole,
+                             choice,init_weights,quiet_init,seed_range)
 
 # %% ../nbs/01_model.ipynb #323e77d3
 class Posterior(NamedTuple):
@@ -24,7 +24,7 @@ class Posterior(NamedTuple):
     var: Tensor  # `[B, z_dim]`, variance of each dimension, positive
 
     def sample(self, noise: Tensor) -> Tensor:
-        "A sample through which gradients pass, `[B, z_dim]` (Kingma & Welling 2014, 2.4)."
+        "A sample through which gradients pass, `[B, z_dim]` (Kingma & Welling 2014)."
         return self.mean + self.var.sqrt()*noise
 
     def log_prob(self, z: Tensor) -> Tensor:
@@ -43,8 +43,8 @@ class CVAEConfig(Settings):
     classifier_layers: tuple[int, ...] = (128,) # hidden layers of the classifier
     decoder_layers: tuple[int, ...] = (128,)    # hidden layers of the decoder
     activation: str = choice('sigmoid', 'tanh', 'relu') # of the hidden layers
-    decoder_std: float = 0.5                # standard deviation of p(x|z,y), in pixel units
-    min_var: float = 1e-5                   # what the variance of q(z|x) cannot fall below
+    decoder_std: float = 0.5                # std of p(x|z,y), in pixel units
+    min_var: float = 1e-5                   # the variance of q(z|x) is at least this
     class_names: tuple[str, ...] = ()       # a name for each class; none: 0, 1, ...
     init_seed: int = field(default=2, metadata=seed_range) # of the initial weights
 
@@ -56,22 +56,25 @@ class CVAEConfig(Settings):
 
 # %% ../nbs/01_model.ipynb #db29c1bd
 def _name_classes(names, count):
-    "A name for each of the classes; none, or '0', '1', ... up to any number, numbers them."
+    "A name for each of the classes; none, or '0', '1', ..., numbers them."
     count = check_whole('num_classes', count)
-    if isinstance(names, (list, tuple)) and list(names) == [str(i) for i in range(len(names))]:
+    listed = isinstance(names, (list, tuple))
+    if listed and list(names) == [str(i) for i in range(len(names))]:
         return tuple(str(i) for i in range(count))
     names = check_names(names)
     if len(names) != count:
-        raise ValueError(f'class_names is {names!r}, expected {count}, as many as num_classes')
+        expected = f'{count}, as many as num_classes'
+        raise ValueError(f'class_names is {names!r}, expected {expected}')
     return names
 
 def _check_size(c):
-    "`ValueError` for settings that ask for more weights than anybody wants."
+    "`ValueError` for settings that ask for more than 10^9 weights."
     pixels, read = prod(c.image_shape), c.z_dim + c.num_classes
     layers = [(pixels, *c.encoder_layers, c.z_dim),
-              (pixels, *c.classifier_layers, c.num_classes), (read, *c.decoder_layers, pixels)]
+              (pixels, *c.classifier_layers, c.num_classes),
+              (read, *c.decoder_layers, pixels)]
     if (n := sum(a*b for sizes in layers for a,b in pairwise(sizes))) > 10**9:
-        raise ValueError(f'these settings ask for {n:,} weights, expected at most 10^9')
+        raise ValueError(f'the settings ask for {n:,} weights, expected at most 10^9')
 
 # %% ../nbs/01_model.ipynb #87e53d23
 def mlp(
@@ -83,11 +86,12 @@ def mlp(
     act = {'sigmoid': nn.Sigmoid, 'tanh': nn.Tanh, 'relu': nn.ReLU}[activation]
     layers = [layer for n_in,n_out in pairwise(sizes)
               for layer in (nn.Linear(n_in, n_out), act())]
-    return nn.Sequential(*layers, *([nn.Linear(sizes[-1], outputs)] if outputs else []))
+    if outputs: layers.append(nn.Linear(sizes[-1], outputs))
+    return nn.Sequential(*layers)
 
 # %% ../nbs/01_model.ipynb #9dfee60a
 def _width(name, network, x, expected=None):
-    "How many numbers a network gives for a row; `ValueError` unless as many as expected."
+    "How many numbers a network gives for a row; `ValueError` unless as expected."
     x = x.to(next(network.parameters(), x))
     try:
         with torch.no_grad(): y = for_reading(network)(x)
@@ -95,7 +99,8 @@ def _width(name, network, x, expected=None):
         raise ValueError(f'the {name} cannot read {list(x.shape)}: {e}') from None
     if y.dim() != 2 or len(y) != len(x) or expected not in (None, y.shape[1]):
         gives = f'gives {list(y.shape)} for {list(x.shape)}'
-        raise ValueError(f'the {name} {gives}, expected [{len(x)}, {expected or "n"}]')
+        wanted = f'[{len(x)}, {expected or "n"}]'
+        raise ValueError(f'the {name} {gives}, expected {wanted}')
     return y.shape[1]
 
 # %% ../nbs/01_model.ipynb #e0b58448
@@ -107,9 +112,9 @@ class Networks(Pretrained):
     def __init__(
         self,
         config: CVAEConfig = CVAEConfig(),
-        encoder: nn.Module | None = None,    # `[B, H*W]` to any `[B, n]`; None: as config says
+        encoder: nn.Module | None = None,    # `[B, H*W]` to any `[B, n]`
         classifier: nn.Module | None = None, # `[B, H*W]` to `[B, num_classes]`
-        decoder: nn.Module | None = None,    # `[B, z_dim + num_classes]` to `[B, H*W]`
+        decoder: nn.Module | None = None,    # `[B, z_dim+num_classes]` to `[B, H*W]`
     ):
         super().__init__()
         self.config = c = config
@@ -121,9 +126,10 @@ class Networks(Pretrained):
             n = _width('encoder', self.encoder, self.encoder_input(x, probs))
             self.encoder_mean = nn.Linear(n, c.z_dim)
             self.encoder_log_var = nn.Linear(n, c.z_dim)
-            self.classifier = classifier or mlp((pixels, *c.classifier_layers), c.activation,
-                                                c.num_classes)
-            self.decoder = decoder or mlp((inputs, *c.decoder_layers), c.activation, pixels)
+            self.classifier = classifier or mlp(
+                (pixels, *c.classifier_layers), c.activation, c.num_classes)
+            self.decoder = decoder or mlp(
+                (inputs, *c.decoder_layers), c.activation, pixels)
         _width('classifier', self.classifier, x.flatten(1), c.num_classes)
         _width('decoder', self.decoder, torch.zeros(2, inputs), pixels)
         init_weights([o for o in self.children() if o not in handed_in], c.init_seed)
@@ -133,13 +139,14 @@ class Networks(Pretrained):
         return self.flatten(x)
 
     def flatten(self, x: Tensor) -> Tensor:
-        "Images `[B, H, W]` as vectors; `ValueError` if they are not of the model's shape."
+        "Images `[B, H, W]` as vectors; `ValueError` for images of another shape."
         if x.dim() != 3 or tuple(x.shape[1:]) != self.config.image_shape:
-            expected = f'[B, {self.config.image_shape[0]}, {self.config.image_shape[1]}]'
-            raise ValueError(f'images have shape {tuple(x.shape)}, expected {expected}')
+            height, width = self.config.image_shape
+            expected = f'expected [B, {height}, {width}]'
+            raise ValueError(f'images have shape {tuple(x.shape)}, {expected}')
         return x.flatten(1)
 
-# %% ../nbs/01_model.ipynb #e7005546
+# %% ../nbs/01_model.ipynb #c5f468cc
 class CVAEOutput(NamedTuple):
     "Everything that the losses need."
     pixel_logits: Tensor # `[B, H, W]` of p(x|z,y); their sigmoid is its mean
@@ -148,10 +155,10 @@ class CVAEOutput(NamedTuple):
     z: Tensor            # `[B, z_dim]`, the sample of it that was decoded
     probs: Tensor        # `[B, num_classes]`, what the decoder read
     class_logits: Tensor | None # `[B, num_classes]` of q(y|x); None: not asked for
-    log_prior: Tensor | None = None # `[B]` log p(z|y) in nats; None: the prior is N(0, I)
+    log_prior: Tensor | None = None # `[B]` log p(z|y); None: the prior is N(0, I)
 
     @property
-    def x_mean(self) -> Tensor: return self.pixel_logits.sigmoid() # `[B, H, W]` in (0, 1)
+    def x_mean(self) -> Tensor: return self.pixel_logits.sigmoid() # in (0, 1)
 
 class Reading(NamedTuple):
     "What a model reads from images."
@@ -161,7 +168,7 @@ class Reading(NamedTuple):
 
 # %% ../nbs/01_model.ipynb #82456767
 class CVAE(Networks):
-    "A variational autoencoder whose decoder reads a predicted class beside the latent vector."
+    "A variational autoencoder whose decoder reads z and a predicted class."
     def classify(self, x: Tensor) -> Tensor:
         "Logits of q(y|x), `[B, num_classes]`, for images `[B, H, W]` in [0, 1]."
         return self.classifier(self.flatten(x))
@@ -169,22 +176,27 @@ class CVAE(Networks):
     def encode(self, x: Tensor, probs: Tensor | None = None) -> Posterior:
         "q(z|x) of images `[B, H, W]` (Kingma & Welling 2014, eq. 9)."
         h = self.encoder(self.encoder_input(x, probs))
-        return Posterior(self.encoder_mean(h), self.config.min_var + self.encoder_log_var(h).exp())
+        var = self.config.min_var + self.encoder_log_var(h).exp()
+        return Posterior(self.encoder_mean(h), var)
 
     def decode(self, z: Tensor, probs: Tensor) -> Tensor:
         "Logits of the pixels of p(x|z,y), `[B, H, W]`; their sigmoid is its mean."
-        return self.decoder(torch.cat([z, probs], dim=-1)).unflatten(-1, self.config.image_shape)
+        pixels = self.decoder(torch.cat([z, probs], dim=-1))
+        return pixels.unflatten(-1, self.config.image_shape)
 
-    def forward(self, x: Tensor, noise: Tensor, labels: Tensor | None = None) -> CVAEOutput:
-        "Read images `[B, H, W]` and draw them again, with noise `[B, z_dim]` from N(0, I)."
+    def forward(self, x: Tensor, noise: Tensor,
+                labels: Tensor | None = None) -> CVAEOutput:
+        "Read images `[B, H, W]` and draw them again, with noise `[B, z_dim]`."
         class_logits = self.classify(x)
         probs = class_logits.softmax(-1)
         posterior = self.encode(x, probs)
         z = posterior.sample(noise)
-        return CVAEOutput(self.decode(z, probs), self.pixel_std, posterior, z, probs, class_logits)
+        drawn = self.decode(z, probs)
+        return CVAEOutput(drawn, self.pixel_std, posterior, z, probs, class_logits)
 
     @property
-    def pixel_std(self) -> float | Tensor: return self.config.decoder_std # of p(x|z,y)
+    def pixel_std(self) -> float | Tensor: # of p(x|z,y)
+        return self.config.decoder_std
 
     # A style is a vector that is N(0, I) under the model. Here that is z itself.
     def to_style(self, z: Tensor, probs: Tensor) -> Tensor: return z
