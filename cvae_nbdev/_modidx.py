@@ -299,6 +299,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                                   'cvae_nbdev.model.Posterior.log_prob': ('model.html#posterior.log_prob', 'cvae_nbdev/model.py'),
                                   'cvae_nbdev.model.Posterior.sample': ('model.html#posterior.sample', 'cvae_nbdev/model.py'),
                                   'cvae_nbdev.model.Reading': ('model.html#reading', 'cvae_nbdev/model.py'),
+                                  'cvae_nbdev.model._check_size': ('model.html#_check_size', 'cvae_nbdev/model.py'),
                                   'cvae_nbdev.model._name_classes': ('model.html#_name_classes', 'cvae_nbdev/model.py'),
                                   'cvae_nbdev.model._width': ('model.html#_width', 'cvae_nbdev/model.py'),
                                   'cvae_nbdev.model.mlp': ('model.html#mlp', 'cvae_nbdev/model.py')},
