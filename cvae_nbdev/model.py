@@ -146,7 +146,7 @@ class Networks(Pretrained):
             raise ValueError(f'images have shape {tuple(x.shape)}, {expected}')
         return x.flatten(1)
 
-# %% ../nbs/01_model.ipynb #c5f468cc
+# %% ../nbs/01_model.ipynb #7400bec6
 class CVAEOutput(NamedTuple):
     "Everything that the losses need."
     pixel_logits: Tensor # `[B, H, W]` of p(x|z,y); their sigmoid is its mean
