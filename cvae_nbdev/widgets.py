@@ -185,6 +185,7 @@ class Explorer(Panel):
         self.notice.value = self._notice(read)
         self.row.show(generate(self.model, style=style).images)
 
+# %% ../nbs/10_widgets.ipynb #7fd4367a
 def explore(
     model: CVAE,
     seed: int = 0, # of the new styles
@@ -234,6 +235,7 @@ class Reader(Panel):
         self.title.value = f'read as {names[read.labels[0]]}{labelled}'
         self.notice.value = self._notice(read)
 
+# %% ../nbs/10_widgets.ipynb #5aa34786
 def restyle_explorer(
     model: CVAE,
     images,      # an ImageSet, or images as infer takes them
@@ -359,6 +361,7 @@ class TrainingPanel(Panel):
         if thread.finished: self.start.disabled,self.stop.disabled = False, True
         self.view.show(thread)
 
+# %% ../nbs/10_widgets.ipynb #fca4149f
 def train_live(
     train: ImageSet | None = None, # None: the training images of MNIST
     valid: ImageSet | None = None, # None: the validation images of MNIST
