@@ -120,8 +120,8 @@ class Networks(Pretrained):
         self.config = c = config
         handed_in = {encoder, classifier, decoder}
         pixels, inputs = prod(c.image_shape), c.z_dim + c.num_classes
-        x, probs = torch.zeros(2, *c.image_shape), torch.zeros(2, c.num_classes)
         with quiet_init():
+            x, probs = torch.zeros(2, *c.image_shape), torch.zeros(2, c.num_classes)
             self.encoder = encoder or mlp((pixels, *c.encoder_layers), c.activation)
             n = _width('encoder', self.encoder, self.encoder_input(x, probs))
             self.encoder_mean = nn.Linear(n, c.z_dim)
@@ -130,8 +130,8 @@ class Networks(Pretrained):
                 (pixels, *c.classifier_layers), c.activation, c.num_classes)
             self.decoder = decoder or mlp(
                 (inputs, *c.decoder_layers), c.activation, pixels)
-        _width('classifier', self.classifier, x.flatten(1), c.num_classes)
-        _width('decoder', self.decoder, torch.zeros(2, inputs), pixels)
+            _width('classifier', self.classifier, x.flatten(1), c.num_classes)
+            _width('decoder', self.decoder, torch.zeros(2, inputs), pixels)
         init_weights([o for o in self.children() if o not in handed_in], c.init_seed)
 
     def encoder_input(self, x: Tensor, probs: Tensor | None) -> Tensor:
