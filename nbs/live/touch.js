@@ -1,6 +1,6 @@
 // Small live elements for the pages of the tutorial: one digit, which the reader draws once and finds again on each page.
 // Nothing is fetched before a reader draws, or comes to an element with a drawing that the browser has kept.
-import {CVAE, Layers, Pad, downloadTensors, element, indexOfLargest, normalise, oneHot, product, show} from './explore.js';
+import {CVAE, Layers, Pad, activations, downloadTensors, element, indexOfLargest, makeDecoder, normalise, oneHot, product, show} from './explore.js';
 
 const stored = 'cvae_nbdev digit'; // in the browser's own storage, which no server sees
 const number = (value, digits = 1) => value.toFixed(digits).replace('-0.0', '0.0');
@@ -61,7 +61,7 @@ const views = {
   // The two terms of the VAE loss of this image.
   terms([model], image) {
     const {probabilities, mean, variance} = model.infer(image), {image_shape: shape, decoder_std: std} = model.config;
-    const again = model.decodeMean(mean, probabilities);
+    const again = model.decoder(mean, probabilities);
     const error = sum(Array.from(image, (x, i) => (x - again[i]) ** 2)) / (2 * std ** 2);
     const constant = product(shape) * (Math.log(std) + 0.5 * Math.log(2 * Math.PI));
     const kl = -0.5 * sum(Array.from(mean, (m, i) => 1 + Math.log(variance[i]) - m ** 2 - variance[i]));
@@ -169,7 +169,7 @@ class CVAEGrid extends HTMLElement {
     const {config, styles, decoder_std: stds, digit_weight: weights, models} = this.grid;
     const name = `${stds[this.std.value]}-${weights[this.weight.value]}`, figures = models[name];
     this.wanted = name;
-    const decoder = await (this.decoders[name] ??= downloadTensors(`${this.getAttribute('folder')}/${name}.safetensors.gz`).then(o => new Layers(o, null).decoder(config)));
+    const decoder = await (this.decoders[name] ??= downloadTensors(`${this.getAttribute('folder')}/${name}.safetensors.gz`).then(o => makeDecoder(new Layers(o, activations[config.activation]), config)));
     if (this.wanted !== name) return; // moved on meanwhile
     const rows = styles.map(style => element('div', {class: 'digits'}, ...config.class_names.map((label, i) =>
       picture(config.image_shape, decoder(style, oneHot(i, config.num_classes)), `${label}`))));
