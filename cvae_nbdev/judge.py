@@ -34,6 +34,7 @@ class JudgeConfig(Settings):
 class Judge(Pretrained):
     "A convolutional classifier of small grey images."
     config_class = JudgeConfig
+    default_name = 'judge'
     config: JudgeConfig
 
     def __init__(self, config: JudgeConfig = JudgeConfig()):
