@@ -24,6 +24,7 @@ from .better import presets
 from .core import (check_choice,check_number,check_seed,check_whole,field_comments,
                              figure_png,parse_setting,pick_device)
 from .data import check_labels,show_grid
+from .distributed import launched,speaks
 from .evaluation import check_sets,evaluate
 from .files import atomic_path,check_out,write_json
 from .judge import judge_in
@@ -32,8 +33,6 @@ from .runs import RunFolder,fingerprint,fit,result_files
 from .sampling import Samples,doubts,generate,infer,random_styles
 from .sources import load_images,read_picture
 from .training import TrainConfig
-
-from .distributed import launched,speaks
 
 # %% ../nbs/11_cli.ipynb #6ce0b5b6
 def cvae_train(

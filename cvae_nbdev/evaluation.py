@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from .core import (Settings,check_seed,derive_seed,in_batches,in_eval_mode,
+from .core import (Settings,check_model,check_seed,derive_seed,in_batches,in_eval_mode,
                              random_normal,random_order,versions)
 from .data import ImageSet,as_floats,check_data
 from .judge import Judge,accuracy_of,judge_images,train_judge
@@ -346,6 +346,7 @@ def evaluate(
     progress: bool = True,         # show progress bars
 ) -> Report:
     "Measure a model in all ways; `ValueError` if the parts do not fit, or the judge errs much."
+    check_model('model', model, CVAE)
     sizes = quick_sizes if quick else Sizes()
     return Evaluation(model, test, train, judge, sizes, seed, progress).report()
 

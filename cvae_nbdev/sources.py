@@ -20,7 +20,7 @@ from fastcore.xdg import xdg_cache_home
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from .core import check_choice,check_sizes
+from .core import check_choice,check_sizes,what_is
 from .files import atomic_path,bundled,read_json,write_json
 from .data import ImageSet
 
@@ -361,6 +361,8 @@ def load_images(
 ) -> ImageSet:
     "Labelled images; `ValueError` for an unknown name, `OSError` if they cannot be read."
     check_choice('split', split, splits)
+    if not isinstance(name, (str, Path)):
+        raise ValueError(f'name is {what_is(name)}, expected that of a set, or a folder')
     known,path = ('mnist', *torchvision_sets), Path(name).expanduser()
     if str(name) and path.is_dir():
         if name in known: raise ValueError(f'{name} is the name of a set and of a folder here; '
