@@ -58,8 +58,9 @@ def cvae_train(
     if first:
         if resume and overwrite: raise ValueError('resume or overwrite: choose one of them')
         folder = RunFolder(out)
-        if folder.check(resume, overwrite):
+        if folder.files:
             with folder: pass # is it held by another process?
+        folder.check(resume, overwrite)
     train,valid = (load_images(data, split, image_shape=wanted.image_shape, invert=invert)
                    for split in ('train', 'valid'))
     known = {o: getattr(train, o) for o in ('image_shape', 'num_classes', 'class_names')}

@@ -247,7 +247,7 @@ def test_types_of_floats():
 
 @pytest.mark.parametrize('load', [CVAE.from_pretrained, load_run, Judge.from_pretrained])
 def test_what_is_no_name(load):
-    for bad in (tiny, CVAEConfig(), None, CVAE, 3, ['post'], ''):
+    for bad in (tiny, CVAEConfig(), CVAE, 3, ['post'], ''):
         with pytest.raises(ValueError, match='^(name is|the name of)'): load(bad)
 
 def test_single_arguments():
