@@ -18,7 +18,7 @@ from .model import CVAEOutput
 def gaussian_nll(
     x: Tensor,      # `[B, H, W]` the image
     x_mean: Tensor, # `[B, H, W]` the decoded mean
-    std: float | Tensor, # standard deviation of every pixel, a positive number
+    std: float | Tensor, # of every pixel, a positive number
 ) -> Tensor:        # `[B]` nats
     "-log N(x; x_mean, std²), summed over pixels, with its constant terms."
     squared_error = F.mse_loss(x_mean, x, reduction='none').flatten(1) # [B, H*W]
@@ -31,7 +31,7 @@ def kl_to_standard_normal(
     mean: Tensor, # `[B, z_dim]` mean of q(z|x)
     var: Tensor,  # `[B, z_dim]` variance of q(z|x), positive
 ) -> Tensor:      # `[B]` nats
-    "KL(N(mean, diag(var)) || N(0, I)), in closed form (Kingma & Welling 2014, appendix B)."
+    "KL(N(mean, diag(var)) || N(0, I)) in closed form (Kingma & Welling 2014)."
     return -0.5*(1 + var.log() - mean.square() - var).sum(-1)
 
 # %% ../nbs/02_losses.ipynb #e4193db0
@@ -39,14 +39,14 @@ def class_nll(
     logits: Tensor, # `[B, num_classes]`
     labels: Tensor, # int64 `[B]`
 ) -> Tensor:        # `[B]` nats
-    "-log q(y|x), the cross-entropy between the labels and the classifier's prediction."
+    "-log q(y|x), the cross-entropy between labels and the classifier's prediction."
     return F.cross_entropy(logits, labels, reduction='none')
 
 # %% ../nbs/02_losses.ipynb #6d0d6d2c
 def prior_term(
     output: CVAEOutput, # what the model made of a batch
 ) -> Tensor:            # `[B]` nats
-    "KL(q(z|x) || p(z|y)): in closed form where the prior is N(0, I), else from one sample."
+    "KL(q(z|x) || p(z|y)): a closed form if the prior is N(0, I), else one sample."
     if output.log_prior is None: return kl_to_standard_normal(*output.posterior)
     return output.posterior.log_prob(output.z) - output.log_prior
 
@@ -66,7 +66,7 @@ def cvae_loss(
     labels: Tensor,      # int64 `[B]`
     digit_weight: float, # of the cross-entropy
 ) -> CVAELoss:           # scalars
-    "All terms of the loss, summed over pixels or latent dimensions, averaged over the batch."
+    "All terms of the loss: sums over pixels or dimensions, means over the batch."
     reconstruction = gaussian_nll(x, output.x_mean, output.pixel_std).mean()
     kl = prior_term(output).mean()
     digit_loss = digit_weight*class_nll(output.class_logits, labels).mean()

@@ -306,7 +306,7 @@ def unflatten_state(
     groups = optimizer.state_dict()['param_groups']
     return {'state': dict(sorted(state.items())), 'param_groups': groups}
 
-# %% ../nbs/22_runs.ipynb #60c7bfea
+# %% ../nbs/22_runs.ipynb #b8313c3e
 class Run(NamedTuple):
     "What training leaves behind."
     model: CVAE
@@ -327,14 +327,14 @@ def load_run(
         raise ValueError(f'{source}: expected one tensor, samples, of shape {shape}')
     return Run(model, history, samples['samples'])
 
-# %% ../nbs/22_runs.ipynb #d813b4ad
+# %% ../nbs/22_runs.ipynb #bf31bfe0
 def compiled(f):
     "A function, translated by torch.compile, which notices when anything that it uses changes."
     from torch._dynamo import config
     config.skip_nnmodule_hook_guards = False # hooks, too
     return torch.compile(f)
 
-# %% ../nbs/22_runs.ipynb #f0604095
+# %% ../nbs/22_runs.ipynb #3bb1642c
 def fit(
     model: CVAE,                         # trained in place
     train: ImageSet,
@@ -378,8 +378,9 @@ def _begin_alike(trainer, world):
 def _follow(trainer, folder, arrived, checkpoint_seconds, progress):
     "Train to the end, and keep the run; `Interrupted` after a signal, when all is saved."
     saved = time.monotonic()
-    with torch.inference_mode(False), torch.enable_grad(), \
-         closing(_with_bar(trainer, progress)) as run:
+    plain_precision = torch.autocast(trainer.model.device.type, enabled=False)
+    with torch.inference_mode(False), torch.enable_grad(), plain_precision, \
+         closing(_with_bar(trainer, progress)) as run: # whatever the caller has switched on
         for step in run:
             if folder and (step == 0 or arrived or time.monotonic() - saved > checkpoint_seconds):
                 folder.save_checkpoint(trainer)

@@ -161,6 +161,8 @@ class Trainer(TrainingLoop):
         self.check_finite()
         started = time.perf_counter()
         train, valid = self.measure(self.train_set), self.measure(self.valid_set)
+        if not all(map(isfinite, (*train.values(), *valid.values()))):
+            self._stop(f'the loss is not finite after epoch {self.epoch + 1}')
         self.samples = torch.cat([self.samples, self.sample()[None]])
         accuracy, seconds = self.accuracy(self.valid_set), self.seconds - started
         self.history.append(train, valid, accuracy, seconds + time.perf_counter())
@@ -171,7 +173,7 @@ class Trainer(TrainingLoop):
         "The mean of each term of the loss over a set, always with the same noise."
         like = next(self.model.parameters())
         noise = random_normal((len(data), self.noise_dim), self.config.seed, 'evaluation').to(like)
-        sums = torch.zeros(len(CVAELoss._fields)).to(like)
+        sums = like.new_zeros(len(CVAELoss._fields))
         batches = data.to(like.device).batches(batch_size, dtype=like.dtype)
         with kept_modes(self.model):
             self.model.eval()
@@ -193,7 +195,8 @@ class Trainer(TrainingLoop):
         c, model = self.model.config, for_reading(self.model)
         style = random_normal((1, c.z_dim), self.config.seed, 'shown style', self.epoch)
         style = style.to(next(model.parameters())).expand(c.num_classes, -1)
-        return model.draw(style, model.one_hot(torch.arange(c.num_classes))).float().cpu()
+        labels = torch.arange(c.num_classes, device='cpu')
+        return model.draw(style, model.one_hot(labels)).float().cpu()
 
     def running_losses(self) -> dict[str, float]:
         "The mean losses of the steps since the last call; `ValueError` if one is not finite."

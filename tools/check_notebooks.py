@@ -126,7 +126,7 @@ def imports_of(path):
             names = [f'{base}.{name.name}' if base == package else base for name in o.names]
         else: continue
         found |= {name.split('.')[1] for name in names if name.startswith(f'{package}.')}
-    return found & {o.stem for o in Path(package).glob('*.py')}
+    return found & {o.stem for o in Path(package).glob('*.py') if o.stem[0] != '_'}
 
 def drawn_imports():
     "The imports that CONTRIBUTING.md draws: a list of modules and what each of them imports, in their order."

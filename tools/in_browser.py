@@ -12,7 +12,7 @@ frame = '''<!doctype html>
 <title>Explore by hand</title><link rel="icon" href="data:,">
 <style>
   body {{ font-family: sans-serif; max-width: 50rem; margin: 1rem auto; padding: 0 1rem; }}
-  @media (prefers-color-scheme: dark) {{ body {{ background: #222; color: #eee; }} }}
+  @media (prefers-color-scheme: dark) {{ :root {{ color-scheme: dark; }} body {{ background: #222; color: #eee; }} }}
 </style></head>
 <body><h1>Explore by hand</h1>{content}</body></html>'''
 

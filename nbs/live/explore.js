@@ -81,17 +81,14 @@ async function downloadConfig(path) {
   const text = new TextDecoder().decode(await download(path));
   let content;
   try { content = JSON.parse(text); } catch { throw new Error(`${path}: not JSON`); }
-  if (content?.format !== 1 || !content.model) throw new Error(`${path}: not the configuration of a model that this page can read`);
+  if (content?.format !== 2 || !content.model) throw new Error(`${path}: not the configuration of a model that this page can read`);
   return content;
 }
 
 // ---------- Model ----------
 
 const sigmoid = x => 1 / (1 + Math.exp(-x));
-const activations = {
-  sigmoid, tanh: Math.tanh, relu: x => Math.max(x, 0), leaky_relu: x => x > 0 ? x : 0.01 * x,
-  elu: x => x > 0 ? x : Math.expm1(x), silu: x => x * sigmoid(x), softplus: x => x > 20 ? x : Math.log1p(Math.exp(x)),
-};
+const activations = {sigmoid, tanh: Math.tanh, relu: x => Math.max(x, 0)};
 
 function softmax(logits) {
   const largest = Math.max(...logits), powers = logits.map(o => Math.exp(o - largest));
@@ -182,7 +179,7 @@ class Layers {
     return [chain(sizes.slice(1).map((size, i) => this.linear(`${name}.${2 * i}`, sizes[i], size, this.activation))), sizes.at(-1)];
   }
 
-  // Convolve at every second place, normalise by the running statistics, activate.
+  // Convolve at every second place, normalise by the running statistics, and keep what is positive.
   convolutionBlock(name, [height, width], inputs, outputs, size) {
     const weight = this.values(`${name}.0.weight`, outputs, inputs, size, size);
     const [gain, offset, mean, variance] = ['weight', 'bias', 'running_mean', 'running_var'].map(o => this.values(`${name}.1.${o}`, outputs));
@@ -197,7 +194,7 @@ class Layers {
         addScaled(sums.fill(0), bordered.values, starts, factors[output]); // at all places: that is faster than to leave some out
         const scale = gain[output] / Math.sqrt(variance[output] + 1e-5);
         for (let row = 0; row < height; row += 2) {
-          for (let column = 0; column < width; column += 2) out[i++] = this.activation((sums[row * rowLength + column] - mean[output]) * scale + offset[output]);
+          for (let column = 0; column < width; column += 2) out[i++] = Math.max((sums[row * rowLength + column] - mean[output]) * scale + offset[output], 0);
         }
       }
       return out;
@@ -212,45 +209,6 @@ class Layers {
       return block;
     });
     return [chain(blocks), (channels.at(-1) ?? 1) * product(shape)];
-  }
-
-  // A transposed convolution with a window of 4 and a stride of 2, which doubles the size: pixels of the answer in even and odd rows
-  // and columns are four convolutions of their own, each with a window of 2.
-  doubling(name, [height, width], inputs, outputs, activation) {
-    const weight = this.values(`${name}.weight`, inputs, outputs, 4, 4), bias = this.values(`${name}.bias`, outputs);
-    const bordered = new Bordered(inputs, [height, width], 1), sums = new Float32Array(height * bordered.rowLength), out = new Float32Array(4 * outputs * height * width);
-    const quarters = [[0, 0], [0, 1], [1, 0], [1, 1]].map(([oddRow, oddColumn]) => {
-      const terms = [[0, 0], [0, 1], [1, 0], [1, 1]].map(([i, j]) => [1 - oddRow + 2 * i, 1 - oddColumn + 2 * j]); // places in the window of 4
-      const starts = Array.from({length: inputs}, (_, input) => terms.map(([y, x]) => bordered.at(input, (oddRow + 1 - y) / 2, (oddColumn + 1 - x) / 2)));
-      const factors = output => Array.from({length: inputs}, (_, input) => terms.map(([y, x]) => weight[((input * outputs + output) * 4 + y) * 4 + x]));
-      return {oddRow, oddColumn, starts: Int32Array.from(starts.flat()), factors: Array.from({length: outputs}, (_, output) => Float32Array.from(factors(output).flat()))};
-    });
-    return x => {
-      bordered.fill(x);
-      for (let output = 0; output < outputs; output++) {
-        for (const {oddRow, oddColumn, starts, factors} of quarters) {
-          addScaled(sums.fill(bias[output]), bordered.values, starts, factors[output]);
-          for (let row = 0; row < height; row++) {
-            const to = ((output * height + row) * 2 + oddRow) * 2 * width + oddColumn;
-            for (let column = 0; column < width; column++) out[to + 2 * column] = activation(sums[row * bordered.rowLength + column]);
-          }
-        }
-      }
-      return out;
-    };
-  }
-
-  // From numbers to an image: a linear layer, then one doubling after the other, of which the upper left corner is kept.
-  deconvolutions(name, inputs, [height, width], channels) {
-    let shape = [height, width].map(side => Math.ceil(side / 2 ** channels.length));
-    const start = this.linear(`${name}.start.0`, inputs, channels[0] * shape[0] * shape[1], this.activation);
-    const blocks = channels.map((from, i) => {
-      const to = channels[i + 1] ?? 1, block = this.doubling(`${name}.blocks.${i}.0`, shape, from, to, to > 1 ? this.activation : identity);
-      shape = shape.map(side => 2 * side);
-      return block;
-    });
-    const corner = x => Float32Array.from({length: height * width}, (_, i) => x[Math.floor(i / width) * shape[1] + i % width]);
-    return chain([start, ...blocks, corner]);
   }
 
   // One step between z and style: the second half of the vector is scaled and shifted as the first half and the class say.
@@ -285,81 +243,83 @@ function averagePool([height, width], size) {
   };
 }
 
-// The reference model: what a config.json does not name is as here. Of words, the first is the reference's.
+// What a config.json does not name is as in the reference model.
 const reference = {
   image_shape: [28, 28], num_classes: 10, z_dim: 10, encoder_layers: [128], classifier_layers: [128], decoder_layers: [128],
-  encoder_pool: 1, couplings: 8, coupling_width: 256,
+  activation: 'sigmoid', encoder_pool: 1, couplings: 0, min_var: 1e-5, decoder_std: 0.5,
 };
-const words = {
-  activation: Object.keys(activations), encoder_reads: ['image', 'image-and-class'], prior: ['normal', 'flow'],
-  encoder_net: ['mlp', 'conv'], classifier_net: ['mlp', 'conv'], decoder_net: ['mlp', 'conv'],
-};
+const classes = ['CVAE', 'FlowCVAE']; // of Python, that this page can run
 
 function completeConfig(config) {
-  const complete = {...reference, ...config};
-  for (const [name, allowed] of Object.entries(words)) {
-    complete[name] ??= allowed[0];
-    if (!allowed.includes(complete[name])) throw new Error(`its ${name} is ${complete[name]}, expected ${allowed.join(', ')}`);
-  }
-  complete.class_names ??= Array.from({length: complete.num_classes}, (_, i) => String(i));
+  const complete = {...reference, ...config}, {activation, num_classes: count} = complete, known = Object.keys(activations);
+  if (!known.includes(activation)) throw new Error(`its activation is ${activation}, expected ${known.join(', ')}`);
+  complete.class_names ??= Array.from({length: count}, (_, i) => String(i));
   return complete;
 }
 
-function makeClassifier(layers, {classifier_net: net, classifier_layers: hidden, image_shape: shape, num_classes: classes}) {
-  const [read, length] = net === 'conv' ? layers.convolutions('classifier', shape, hidden) : layers.mlp('classifier', [product(shape), ...hidden]);
-  const last = net === 'conv' ? hidden.length + 2 : 2 * hidden.length; // as PyTorch counts
+function makeClassifier(layers, withFlow, {classifier_layers: hidden, image_shape: shape, num_classes: classes}) {
+  const [read, length] = withFlow ? layers.convolutions('classifier', shape, hidden) : layers.mlp('classifier', [product(shape), ...hidden]);
+  const last = withFlow ? hidden.length + 2 : 2 * hidden.length; // as PyTorch counts
   return chain([read, layers.linear(`classifier.${last}`, length, classes)]);
 }
 
-function makeEncoder(layers, {encoder_net: net, encoder_layers: hidden, encoder_pool: size, encoder_reads: reads, image_shape, num_classes: classes, z_dim: zDim}) {
-  const shape = image_shape.map(side => Math.ceil(side / size)), pool = size > 1 ? averagePool(image_shape, size) : identity;
-  const seen = reads === 'image-and-class' ? classes : 0, [seenFirst, seenLast] = net === 'conv' ? [0, seen] : [seen, 0];
-  const [read, length] = net === 'conv' ? layers.convolutions('encoder', shape, hidden) : layers.mlp('encoder', [product(shape) + seenFirst, ...hidden]);
-  const mean = layers.linear('encoder_mean', length + seenLast, zDim);
-  const beside = (x, count, probabilities) => count ? concatenate(x, probabilities) : x;
-  return (image, probabilities) => mean(beside(read(beside(pool(image), seenFirst, probabilities)), seenLast, probabilities));
+// With a flow, the encoder reads squares of pixels and the class.
+function makeEncoder(layers, withFlow, {encoder_layers: hidden, encoder_pool: size, image_shape: shape, min_var: minVar, num_classes: classes, z_dim: zDim}) {
+  const pool = averagePool(shape, size), inputs = product(shape.map(side => Math.ceil(side / size))) + (withFlow ? classes : 0);
+  const [read, length] = layers.mlp('encoder', [inputs, ...hidden]);
+  const mean = layers.linear('encoder_mean', length, zDim), logVariance = layers.linear('encoder_log_var', length, zDim);
+  return (image, probabilities) => {
+    const h = read(withFlow ? concatenate(pool(image), probabilities) : image);
+    return {mean: Float32Array.from(mean(h)), variance: logVariance(h).map(o => minVar + Math.exp(o))};
+  };
 }
 
-function makeDecoder(layers, {decoder_net: net, decoder_layers: hidden, image_shape: shape, num_classes: classes, z_dim: zDim}) {
-  if (net === 'conv') return layers.deconvolutions('decoder', zDim + classes, shape, hidden);
+export function makeDecoder(layers, {decoder_layers: hidden, image_shape: shape, num_classes: classes, z_dim: zDim}) {
   const [network, length] = layers.mlp('decoder', [zDim + classes, ...hidden]);
-  return chain([network, layers.linear(`decoder.${2 * hidden.length}`, length, product(shape))]);
+  const last = layers.linear(`decoder.${2 * hidden.length}`, length, product(shape));
+  return (z, probabilities) => last(network(concatenate(z, probabilities))).map(sigmoid);
 }
 
-function makeFlow(layers, {prior, couplings, coupling_width: width, num_classes: classes, z_dim: zDim}) {
-  const names = Array.from({length: prior === 'flow' ? couplings : 0}, (_, i) => `flow.couplings.${i}`);
+function makeFlow(layers, {couplings, coupling_width: width, num_classes: classes, z_dim: zDim}) {
+  const names = Array.from({length: couplings}, (_, i) => `flow.couplings.${i}`);
   return names.map(name => layers.coupling(name, zDim, classes, width));
 }
 
-// The Python class of this name, as far as reading and drawing go. Images are vectors of pixels in [0, 1], row by row.
+// The Python classes CVAE and FlowCVAE, as far as reading and drawing go. Images are vectors of pixels in [0, 1], row by row.
 export class CVAE {
-  constructor(config, tensors) {
+  constructor(config, tensors, name = 'CVAE') {
+    if (!classes.includes(name)) throw new Error(`its class is ${name}, expected ${classes.join(', ')}`);
     this.config = completeConfig(config);
-    const layers = new Layers(tensors, activations[this.config.activation]);
-    this.classifier = makeClassifier(layers, this.config); // image -> logits of q(y|x)
-    this.encoder = makeEncoder(layers, this.config);       // image and probabilities -> mean of q(z|x,y)
-    this.decoder = makeDecoder(layers, this.config);       // z and probabilities -> logits of p(x|z,y)
-    this.couplings = makeFlow(layers, this.config);        // between z and style, which are the same if there is none
+    const layers = new Layers(tensors, activations[this.config.activation]), withFlow = name === 'FlowCVAE';
+    this.classifier = makeClassifier(layers, withFlow, this.config); // image -> logits of q(y|x)
+    this.encoder = makeEncoder(layers, withFlow, this.config);       // image and probabilities -> mean and variance of q(z|x,y)
+    this.decoder = makeDecoder(layers, this.config);                 // z and probabilities -> mean of p(x|z,y)
+    this.couplings = makeFlow(layers, this.config);                  // between z and style, which are the same if there is none
+  }
+
+  // Image in, the probability of each class and the posterior out.
+  infer(image) {
+    const pixels = Float32Array.from(image), probabilities = softmax(this.classifier(pixels));
+    return {probabilities, ...this.encoder(pixels, probabilities)};
   }
 
   // Image in, the probability of each class and the style out.
   read(image) {
-    const pixels = Float32Array.from(image), probabilities = softmax(this.classifier(pixels));
-    const z = Float32Array.from(this.encoder(pixels, probabilities));
-    return {probabilities, style: this.couplings.reduce((o, coupling) => coupling.forward(o, probabilities), z)};
+    const {probabilities, mean} = this.infer(image);
+    return {probabilities, style: this.couplings.reduce((o, coupling) => coupling.forward(o, probabilities), mean)};
   }
 
   // Style and probabilities in, the mean image out.
   draw(style, probabilities) {
     const z = this.couplings.reduceRight((o, coupling) => coupling.inverse(o, probabilities), Float32Array.from(style));
-    return this.decoder(concatenate(z, probabilities)).map(sigmoid);
+    return this.decoder(z, probabilities);
   }
 
-  // From a folder as `save_pretrained` writes it; its config.json may name another file of weights, `weights`.
+  // From a folder as `save_pretrained` writes it; its config.json may name another file of weights, `file`.
   static async fromPretrained(folder) {
     const content = await downloadConfig(`${folder}/config.json`);
-    const tensors = await downloadTensors(`${folder}/${content.weights ?? 'model.safetensors'}`);
-    try { return new CVAE(content.model, tensors); } catch (e) { throw new Error(`${folder}: ${e.message}`); }
+    const tensors = await downloadTensors(`${folder}/${content.file ?? 'model.safetensors'}`);
+    try { return new CVAE(content.model, tensors, content.class); } catch (e) { throw new Error(`${folder}: ${e.message}`); }
   }
 }
 
@@ -404,6 +364,43 @@ export function normalise(ink, [inkHeight, inkWidth], [height, width]) {
   return image;
 }
 
+// The ink without what a hand leaves by accident: parts that hold less than a twentieth of it, and dots, at most two pens wide, that hold
+// less than a quarter. `pen` is the width of the pen in pixels.
+export function withoutSpecks(ink, [height, width], pen) {
+  const part = new Int32Array(ink.length), parts = [{}], waiting = []; // part 0 is the ground
+  let total = 0;
+  for (let start = 0; start < ink.length; start++) {
+    if (ink[start] === 0 || part[start]) continue;
+    const found = {mass: 0, top: height, bottom: -1, left: width, right: -1};
+    part[start] = parts.push(found) - 1;
+    waiting.push(start);
+    while (waiting.length) {
+      const i = waiting.pop(), y = Math.floor(i / width), x = i % width;
+      found.mass += ink[i];
+      found.top = Math.min(found.top, y); found.bottom = Math.max(found.bottom, y); found.left = Math.min(found.left, x); found.right = Math.max(found.right, x);
+      for (let v = Math.max(y - 1, 0); v <= Math.min(y + 1, height - 1); v++) {
+        for (let u = Math.max(x - 1, 0), k = v * width + u; u <= Math.min(x + 1, width - 1); u++, k++) {
+          if (ink[k] && !part[k]) { part[k] = part[start]; waiting.push(k); }
+        }
+      }
+    }
+    total += found.mass;
+  }
+  const isSpeck = parts.map(({mass, top, bottom, left, right}) => mass < total / 20 || (mass < total / 4 && Math.max(bottom - top, right - left) < 2 * pen));
+  return ink.map((o, i) => isSpeck[part[i]] ? 0 : o);
+}
+
+// The longer side of the box around the ink, in pixels.
+function extent(ink, width) {
+  let [top, bottom, left, right] = [Infinity, -Infinity, Infinity, -Infinity];
+  ink.forEach((o, i) => {
+    if (o === 0) return;
+    const y = Math.floor(i / width), x = i % width;
+    top = Math.min(top, y); bottom = Math.max(bottom, y); left = Math.min(left, x); right = Math.max(right, x);
+  });
+  return Math.max(bottom - top, right - left) + 1;
+}
+
 // ---------- Pad ----------
 
 const penWidth = 0.07; // of the shorter side of the pad
@@ -420,15 +417,21 @@ class Pad {
       onkeydown: e => this.key(e), onfocus: () => this.placePen(), onblur: () => this.lowerPen(false),
     });
     this.context = this.canvas.getContext('2d', {willReadFrequently: true});
-    Object.assign(this.context, {lineWidth: penWidth * Math.min(this.height, this.width), lineCap: 'round', strokeStyle: 'white', imageSmoothingEnabled: false});
+    this.penWidth = penWidth * Math.min(this.height, this.width);
+    Object.assign(this.context, {lineWidth: this.penWidth, lineCap: 'round', strokeStyle: 'white', imageSmoothingEnabled: false});
     this.pen = [this.width / 2, this.height / 2]; // where the keys have moved it
     this.penMark = element('span', {class: 'pen'});
-    this.node = element('div', {class: 'pad'}, this.canvas, this.penMark);
+    this.hint = element('span', {class: 'hint', 'aria-hidden': true}, 'Draw a digit');
+    this.node = element('div', {class: 'pad'}, this.canvas, this.penMark, this.hint);
     this.wipe();
     this.lowerPen(false);
   }
 
-  wipe() { this.context.fillRect(0, 0, this.width, this.height); }
+  wipe() {
+    this.context.fillRect(0, 0, this.width, this.height);
+    this.hint.hidden = false;
+    this.isPainted = true; // not a stroke of a hand so far
+  }
 
   clear() { this.wipe(); this.changed(true); }
 
@@ -438,16 +441,19 @@ class Pad {
     show(image, pixels);
     this.wipe();
     this.context.drawImage(image, x, y, width * scale, height * scale);
+    this.hint.hidden = true;
     this.changed(true);
   }
 
-  ink() { // in [0, 1], row by row
+  ink() { // in [0, 1], row by row; of a hand, without specks
     const {data} = this.context.getImageData(0, 0, this.width, this.height), ink = new Float32Array(data.length / 4);
     for (let i = 0; i < ink.length; i++) ink[i] = data[4 * i] / 255;
-    return ink;
+    return this.isPainted ? ink : withoutSpecks(ink, [this.height, this.width], this.penWidth);
   }
 
   line(from, to) {
+    this.hint.hidden = true;
+    this.isPainted = false;
     this.context.beginPath();
     this.context.moveTo(...from);
     this.context.lineTo(to[0] + 0.01, to[1]); // a line without length would leave no dot
@@ -537,6 +543,9 @@ function show(canvas, pixels) {
 }
 
 const standardNormal = () => Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random()); // Box & Muller 1958
+const usualLimit = 3; // of a slider; further, if a style is
+const limitOf = style => Math.max(usualLimit, ...style.map(o => Math.ceil(Math.abs(o))));
+const strangeStyle = 7; // no digit of the test images has a style that lies so far out, in any dimension
 const percent = share => `${Math.round(100 * share)} %`;
 
 // <cvae-explorer models="FOLDER FOLDER ..." examples="FILE">: a class and a style, which the reader sets with buttons and sliders, or by
@@ -595,7 +604,7 @@ class CVAEExplorer extends HTMLElement {
   use(folder, model) {
     const before = this.model?.config, {image_shape: shape, num_classes: numClasses, z_dim: zDim} = model.config;
     const label = before && this.choice.label < numClasses ? this.choice.label : 0;
-    Object.assign(this, {folder, model, choice: {label, style: Array(zDim).fill(0)}});
+    Object.assign(this, {folder, model, choice: {label, style: Array(zDim).fill(0)}, limit: usualLimit});
     this.markModel();
     this.makeControls();
     this.makeReading();
@@ -618,7 +627,8 @@ class CVAEExplorer extends HTMLElement {
     this.classes = names.map((name, i) => element('input', {type: 'radio', name: 'class', value: name, onchange: () => this.set({label: i})}));
     this.classPictures = names.map(() => this.canvas({'aria-hidden': true}));
     this.sliders = style.map((_, i) => element('input', {
-      type: 'range', min: -3, max: 3, step: 0.05, 'aria-label': `style ${i + 1}`, oninput: e => this.set({style: this.choice.style.with(i, e.target.valueAsNumber)}),
+      type: 'range', step: 0.05, 'aria-label': `style ${i + 1}`,
+      oninput: e => this.set({style: this.choice.style.with(i, e.target.valueAsNumber)}, this.limit), // which stays while a hand moves it
     }));
     this.values = style.map(() => element('span', {'aria-hidden': true})); // the sliders say it themselves
   }
@@ -648,12 +658,12 @@ class CVAEExplorer extends HTMLElement {
       element('fieldset', {}, element('legend', {}, 'Digit, in one style'),
         element('div', {class: 'classes'}, ...names.map((name, i) => element('label', {}, this.classes[i], this.classPictures[i], name)))),
       element('div', {class: 'halves'},
-        element('section', {'aria-label': 'What you draw'}, caption('What you draw'), this.pad.node,
+        element('section', {class: 'yours', 'aria-label': 'What you draw'}, caption('What you draw'), this.pad.node,
           element('p', {class: 'buttons'}, button('Clear', () => this.pad.clear()), ' ', button('Paint a test image', () => this.paintExample())),
           this.status,
           element('div', {class: 'reading'}, element('div', {}, caption('As the model sees it'), this.seen),
             element('ul', {class: 'bars', 'aria-label': 'What the classifier makes of it'}, ...names.map(row)))),
-        element('section', {'aria-label': 'What the model draws'}, caption('What the model draws'), this.picture,
+        element('section', {class: 'models-own', 'aria-label': 'What the model draws'}, caption('What the model draws'), this.picture,
           element('p', {class: 'buttons'}, button('New style', () => this.set({style: zeros.map(standardNormal)})), ' ',
             button('Back to zero', () => this.set({style: zeros}))),
           element('fieldset', {}, element('legend', {}, 'Style, in standard deviations of the prior'),
@@ -661,8 +671,9 @@ class CVAEExplorer extends HTMLElement {
     this.style.setProperty('--aspect', width / height);
   }
 
-  set(change) { // of the choice: `label`, `style`, or both
+  set(change, limit = null) { // of the choice: `label`, `style`, or both; the ends of the sliders
     Object.assign(this.choice, change);
+    this.limit = limit ?? limitOf(this.choice.style);
     this.refresh();
   }
 
@@ -678,14 +689,16 @@ class CVAEExplorer extends HTMLElement {
   read() {
     this.padChanged = false;
     const {image_shape: shape, class_names: names, num_classes: numClasses} = this.model.config;
-    const image = normalise(this.pad.ink(), [this.pad.height, this.pad.width], shape);
+    const ink = this.pad.ink(), image = normalise(ink, [this.pad.height, this.pad.width], shape);
     const {probabilities, style} = image ? this.model.read(image) : {probabilities: Array(numClasses).fill(0)};
     show(this.seen, image ?? new Float32Array(product(shape)));
     probabilities.forEach((share, i) => { this.meters[i].value = share; this.shares[i].textContent = image ? percent(share) : ''; });
-    if (image) this.choice = {label: indexOfLargest(probabilities), style: Array.from(style)};
-    const {label} = this.choice;
-    if (!image) this.status.textContent = '';
-    else if (this.finished) this.status.textContent = `Read as ${names[label]}, with a probability of ${percent(probabilities[label])}.`;
+    if (!image) { this.status.textContent = ''; return; }
+    const label = indexOfLargest(probabilities);
+    this.choice = {label, style: Array.from(style)};
+    this.limit = limitOf(this.choice.style);
+    const isStrange = Math.max(...style.map(Math.abs)) > strangeStyle || extent(ink, this.pad.width) < 2 * this.pad.penWidth;
+    if (this.finished) this.status.textContent = `Read as ${names[label]}, with a probability of ${percent(probabilities[label])}.` + (isStrange ? ' It does not look like a digit that I know.' : '');
   }
 
   draw() {
@@ -695,7 +708,7 @@ class CVAEExplorer extends HTMLElement {
     show(this.picture, images[label]);
     this.picture.setAttribute('aria-label', `${names[label]}, drawn by the model in the style of the sliders`);
     this.classes[label].checked = true;
-    style.forEach((value, i) => { this.sliders[i].value = value; this.values[i].textContent = value.toFixed(1).replace('-0.0', '0.0'); });
+    style.forEach((value, i) => { Object.assign(this.sliders[i], {min: -this.limit, max: this.limit, value}); this.values[i].textContent = value.toFixed(1).replace('-0.0', '0.0'); });
   }
 }
 
@@ -713,11 +726,19 @@ const css = `
   .classes label { position: relative; padding: .25rem; text-align: center; border: 2px solid transparent; border-radius: .4rem; }
   .classes input { position: absolute; inset: 0; width: 100%; height: 100%; margin: 0; opacity: 0; cursor: pointer; }
   .classes label:has(:checked) { border-color: var(--accent); font-weight: 700; }
-  .halves { display: grid; gap: 1.5rem; }
-  @container (min-width: 36rem) { .halves { grid-template-columns: 1fr 1fr; } .classes { grid-template-columns: repeat(auto-fill, minmax(max(2.5rem, 9%), 1fr)); } }
+  .halves { display: grid; gap: 0 .75rem; grid-template-columns: minmax(0, 17.5rem) minmax(4.5rem, 1fr); }
+  .halves > section { display: contents; }
+  :where(.halves > section > *) { grid-column: 1 / -1; }
+  .yours > .caption, .yours > .pad { grid-column: 1; }
+  .models-own > .caption, .models-own > .picture { grid-column: 2; }
+  .yours > .caption, .models-own > .caption { grid-row: 1; align-self: end; }
+  .yours > .pad, .models-own > .picture { grid-row: 2; align-self: start; }
+  @container (min-width: 36rem) { .halves { grid-template-columns: 1fr 1fr; gap: 1.5rem; } .halves > section { display: block; } .classes { grid-template-columns: repeat(auto-fill, minmax(max(2.5rem, 9%), 1fr)); } }
   .picture, .pad { width: min(100%, 17.5rem); aspect-ratio: var(--aspect); border: 1px solid var(--line); }
   .pad { position: relative; }
   .pad canvas { height: 100%; cursor: crosshair; touch-action: none; image-rendering: auto; }
+  .hint { position: absolute; inset: 0; display: grid; place-items: center; color: #c8c8c8; pointer-events: none; }
+  .hint[hidden] { display: none; }
   .pen { position: absolute; width: 1.1rem; height: 1.1rem; translate: -50% -50%; border: 2px solid var(--accent); border-radius: 50%; pointer-events: none; visibility: hidden; }
   .pen.down { background: var(--accent); }
   canvas:focus-visible + .pen { visibility: visible; }
@@ -726,7 +747,7 @@ const css = `
   .sliders span, .bars span:last-child { text-align: right; }
   input[type=range], meter { width: 100%; min-width: 0; margin: 0; }
   input[type=range] { height: 1.75rem; accent-color: var(--accent); }
-  .status { min-height: 1.4em; }
+  .status { min-height: 2.8em; }
   .reading { display: grid; grid-template-columns: 6rem 1fr; gap: 1rem; }
   .bars { list-style: none; margin: 0; padding: 0; }
   .bars li { grid-template-columns: minmax(1em, auto) 1fr 3.2em; min-height: 1.5em; }
@@ -738,3 +759,5 @@ const css = `
 `;
 
 customElements.define('cvae-explorer', CVAEExplorer);
+
+export {Layers, Pad, activations, downloadTensors, element, product, show}; // for touch.js
