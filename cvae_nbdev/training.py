@@ -103,7 +103,7 @@ class TrainingLoop:
         self.optimizer = torch.optim.Adam(model.parameters(), config.learning_rate,
             eps=config.adam_epsilon, fused=model.device.type != 'mps')
         self.epoch = self.step = 0 # finished epochs, and finished steps of this one
-        self.recent: list[Tensor] = [] # losses of steps that nobody has looked at yet
+        self.recent: list[Tensor] = [] # losses of the steps since the last look
         self.seconds = 0. # that the current epoch has taken
 
     def loss(self, x: Tensor, labels: Tensor, noise: Tensor) -> CVAELoss:
