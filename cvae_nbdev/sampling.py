@@ -194,5 +194,6 @@ def traverse(
     check_whole('dim', dim, low=0, high=model.config.z_dim - 1)
     styles = _one_style(model, style).repeat(check_whole('steps', steps, low=2), 1)
     span = check_number('span', span, low=-1e6)
-    styles[:, dim] = torch.linspace(-span, span, steps)
+    way = torch.linspace(-span, span, steps, device='cpu', dtype=model.dtype)
+    styles[:, dim] = way.to(model.device)
     return generate(model, label, style=styles).images

@@ -181,7 +181,7 @@ class Trainer(TrainingLoop):
         noise = random_normal((len(data), self.noise_dim), seed, 'evaluation')
         noise = noise.to(model.device, model.dtype).split(batch_size)
         batches = data.to(model.device).batches(batch_size, dtype=model.dtype)
-        sums = torch.zeros(len(CVAELoss._fields)).to(model.device, model.dtype)
+        sums = next(model.parameters()).new_zeros(len(CVAELoss._fields))
         with kept_modes(model):
             model.eval()
             for (x, labels), eps in zip(batches, noise):
@@ -203,7 +203,8 @@ class Trainer(TrainingLoop):
         shape, seed = (1, self.model.config.z_dim), self.config.seed
         style = random_normal(shape, seed, 'shown style', self.epoch)
         style = style.to(model.device, model.dtype).expand(k, -1)
-        return model.draw(style, model.one_hot(torch.arange(k))).float().cpu()
+        labels = torch.arange(k, device='cpu')
+        return model.draw(style, model.one_hot(labels)).float().cpu()
 
     def running_losses(self) -> dict[str, float]:
         "Mean losses of the steps since the last call; `ValueError` for a NaN."
