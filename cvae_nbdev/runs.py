@@ -25,8 +25,8 @@ from .core import (check_number,check_whole,from_dict,load_weights,
                              pretrained_folder,read_config,versions,what_is)
 from .data import ImageSet
 from .distributed import device_of,from_rank_0,join,shared,together
-from .files import (atomic_path,check_out,load_tensors,read_json,remove_leftovers,save_tensors,
-                              sync_folder,write_json)
+from .files import (atomic_path,check_out,load_tensors,read_json,remove_leftovers,
+                              save_tensors,sync_folder,write_json)
 from .model import CVAE
 from .training import History,TrainConfig,Trainer,plot_losses,plot_samples
 

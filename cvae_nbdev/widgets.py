@@ -20,8 +20,8 @@ import torch
 from torch import Tensor
 from traitlets import Tuple
 
-from .core import (check_model,check_number,check_rows,check_seed,field_comments,figure_png,
-                             in_eval_mode,parse_setting,pick_device,what_is)
+from .core import (check_model,check_number,check_rows,check_seed,field_comments,
+                             figure_png,in_eval_mode,parse_setting,pick_device,what_is)
 from .data import ImageSet,as_floats,check_data,check_images,check_labels,mosaic
 from .model import CVAE
 from .sampling import doubts,generate,infer,random_styles,reconstruct,restyle
