@@ -138,8 +138,8 @@ def prepare(folder, train, valid):
 
 def losses(model, train):
     "Losses over the training images, in nats per image."
-    from cvae_nbdev.training import evaluate_losses
-    found = evaluate_losses(model, train.to(model.device), paths.DIGIT_WEIGHT)
+    from cvae_nbdev import Trainer
+    found = Trainer(model, train, train[:100]).measure(train)
     return {name: round(found[name], 3) for name in TERMS}
 
 def losses_of(weights, train, device):
@@ -157,9 +157,8 @@ def losses_of_seed(seed, train, valid, epochs, device):
     return losses(fit(CVAE(), train, valid, config, device=device, progress=False).model, train)
 
 def own_paths():
-    "Every way of the package's Trainer to take a step."
-    from cvae_nbdev.steps import step_names
-    return {f'ours, {o}': (partial(paths.ours, step=o), 'torch') for o in step_names if o != 'auto'}
+    "The package's Trainer, with the loss as it is written, and compiled."
+    return {f'ours, {o}': (partial(paths.ours, way=o), 'torch') for o in ('written', 'compiled')}
 
 def usable_cores():
     "The numbers of the cores that this process may use."

@@ -111,7 +111,8 @@ class FlowCVAE(CVAE):
     config: FlowConfig
 
     def __init__(self, config: FlowConfig = FlowConfig()):
-        c, (height, width) = config, config.image_shape
+        self.config = c = config
+        height, width = c.image_shape
         pooled = -(-height//c.encoder_pool)*-(-width//c.encoder_pool)
         with quiet_init():
             encoder = mlp((pooled + c.num_classes, *c.encoder_layers), c.activation)

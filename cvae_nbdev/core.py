@@ -4,20 +4,21 @@
 
 # %% auto #0
 __all__ = ['seed_range', 'config_format', 'check_whole', 'check_number', 'check_seed', 'check_choice', 'check_sizes',
-           'check_names', 'as_tensor', 'check_rows', 'choice', 'Settings', 'parse_setting', 'field_comments',
-           'from_dict', 'derive_seed', 'random_normal', 'random_order', 'pick_device', 'for_reading', 'in_eval_mode',
-           'kept_modes', 'in_batches', 'init_weights', 'quiet_init', 'load_weights', 'read_config', 'pretrained_folder',
-           'Pretrained', 'versions', 'new_figure', 'figure_png']
+           'check_names', 'a_name', 'what_is', 'as_tensor', 'check_rows', 'choice', 'Settings', 'parse_setting',
+           'field_comments', 'from_dict', 'derive_seed', 'random_normal', 'random_order', 'pick_device', 'for_reading',
+           'check_model', 'in_eval_mode', 'kept_modes', 'in_batches', 'init_weights', 'quiet_init', 'load_weights',
+           'read_config', 'pretrained_folder', 'Pretrained', 'versions', 'new_figure', 'figure_png']
 
-# %% ../nbs/20_core.ipynb #512d9c8c
+# %% ../nbs/20_core.ipynb #e1c60094
 import numbers
 from contextlib import contextmanager
 from dataclasses import asdict,dataclass,field,fields
 from functools import cache,wraps
 from importlib import import_module
+from inspect import signature
 from io import BytesIO
 from pathlib import Path
-from typing import ClassVar,TypeVar,get_args,get_origin
+from typing import Callable,ClassVar,TypeVar,get_args,get_origin
 from zlib import crc32
 
 import numpy as np
@@ -100,6 +101,17 @@ def check_names(
         raise ValueError(f'class_names is {names!r}, expected names that differ')
     return tuple(names)
 
+# %% ../nbs/20_core.ipynb #2d0bbf0d
+def a_name(cls: type) -> str:
+    "The name of a class in a sentence: 'a CVAE', 'an ImageSet'."
+    return f'{"an" if cls.__name__[0] in "AEIOUaeiou" else "a"} {cls.__name__}'
+
+def what_is(value) -> str:
+    "A value in a sentence: 'a CVAE', 'the class CVAE', or what it says itself, if that is short."
+    if isinstance(value, type): return f'the class {value.__name__}'
+    plain = value is None or isinstance(value, (str, bytes, Path, numbers.Number))
+    return repr(str(value) if isinstance(value, Path) else value) if plain else a_name(type(value))
+
 # %% ../nbs/20_core.ipynb #ddd2f55a
 def as_tensor(
     name: str, # what it is, for the error
@@ -108,7 +120,9 @@ def as_tensor(
     "A tensor of what is given, or `ValueError`."
     try: return value if isinstance(value, Tensor) else torch.as_tensor(value, device='cpu')
     except (TypeError, ValueError, RuntimeError, OverflowError) as e:
-        raise ValueError(f'{name} must be a tensor or an array of numbers: {e}') from None
+        why = f' ({e})' if isinstance(value, (list, tuple, np.ndarray)) else ''
+        expected = f'must be a tensor, or an array or a list of numbers, not {what_is(value)}{why}'
+        raise ValueError(f'{name} {expected}') from None
 
 # %% ../nbs/20_core.ipynb #c68a343a
 def check_rows(
@@ -125,7 +139,7 @@ def check_rows(
         raise ValueError(f'{name} has values that are not finite, real numbers')
     return rows if rows.is_floating_point() else rows.float()
 
-# %% ../nbs/20_core.ipynb #b51c3c1b
+# %% ../nbs/20_core.ipynb #4bdd5bb9
 def choice(
     *words: str,
     default: str = '', # one of them; '': the first
@@ -244,10 +258,9 @@ def pick_device(
         raise ValueError(f'device is {str(name)!r}, but this machine has {count} of that kind')
     return device
 
-# %% ../nbs/20_core.ipynb #da169299
+# %% ../nbs/20_core.ipynb #f8815040
 def for_reading(module):
-    "A module in eval mode: itself, or a copy that shares its weights, buffers and hooks."
-    if not any(o.training for o in module.modules()): return module
+    "A copy of a module, in eval mode, that shares its weights, buffers and hooks."
     copies = {}
     def copied(o):
         if o is None: return None
@@ -258,16 +271,34 @@ def for_reading(module):
         return copies[id(o)]
     return copied(module)
 
+_Func = TypeVar('_Func', bound=Callable)
+
+def check_model(
+    name: str, # what it is, for the error
+    model,
+    expected: type[nn.Module] = nn.Module,
+):
+    "`ValueError` unless it is a model of that class, or one that torch.compile has wrapped."
+    if isinstance(getattr(model, '_orig_mod', model), expected): return
+    hint = '; from_pretrained loads one' if isinstance(model, (str, Path)) else ''
+    raise ValueError(f'{name} is {what_is(model)}, expected {a_name(expected)}{hint}')
+
+_Func = TypeVar('_Func', bound=Callable)
+
 def in_eval_mode(
-    func, # its first parameter is a module
-):        # the function, in eval mode and without gradients
+    func: _Func, # its first parameter is a module, of the class that the annotation names
+) -> _Func:      # the function, in eval mode and without gradients
     "Let a function use a module as one that has been trained; the module's own mode is left alone."
+    first = next(iter(signature(func).parameters.values()))
+    a_class = isinstance(first.annotation, type) and issubclass(first.annotation, nn.Module)
+    expected = first.annotation if a_class else nn.Module
     @wraps(func)
     def wrapper(model, *args, **kwargs):
+        check_model(first.name, model, expected)
         with torch.no_grad(): return func(for_reading(model), *args, **kwargs)
-    return wrapper
+    return wrapper # type: ignore
 
-# %% ../nbs/20_core.ipynb #f302fe1f
+# %% ../nbs/20_core.ipynb #db5c3a34
 @contextmanager
 def kept_modes(
     module: nn.Module,
@@ -289,7 +320,7 @@ def in_batches(
     if isinstance(parts[0], Tensor): return torch.cat(parts)
     return type(parts[0])(*map(torch.cat, zip(*parts)))
 
-# %% ../nbs/20_core.ipynb #ebc9c129
+# %% ../nbs/20_core.ipynb #5a914bb0
 @torch.no_grad()
 def init_weights(
     modules,                        # a module, or several
@@ -310,7 +341,7 @@ def quiet_init():
     "Within the block, layers are made on the CPU, and PyTorch's global generator is left alone."
     with torch.random.fork_rng(devices=[]), torch.device('cpu'): yield
 
-# %% ../nbs/20_core.ipynb #1da2547a
+# %% ../nbs/20_core.ipynb #aec8dc6e
 _float_types = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 
 def load_weights(
@@ -332,7 +363,7 @@ def load_weights(
     module.to(dtype or next(iter(types), torch.get_default_dtype()))
     module.load_state_dict(tensors)
 
-# %% ../nbs/20_core.ipynb #c42806bb
+# %% ../nbs/20_core.ipynb #f4537e22
 config_format = 2 # another one cannot be read
 
 def read_config(
@@ -353,13 +384,15 @@ def pretrained_folder(
     name: str | Path,  # a folder, or the name of a bundled model
 ) -> Path:
     "Where a model lies. A folder that holds files comes before a bundled model of the same name."
+    if not isinstance(name, (str, Path)):
+        raise ValueError(f'name is {what_is(name)}, expected a folder, or the name of a model')
     if not str(name): raise ValueError('the name of the model is empty')
     path,known = Path(name).expanduser(), sorted(o.name for o in bundled('models').iterdir())
     if path.is_dir() and (str(name) not in known or any(path.iterdir())): return path
     if str(name) in known: return bundled('models', str(name))
     raise FileNotFoundError(f'{name}: neither a folder nor a bundled model ({", ".join(known)})')
 
-# %% ../nbs/20_core.ipynb #383ab703
+# %% ../nbs/20_core.ipynb #81848fe9
 _homes = {'CVAE': 'model', 'FlowCVAE': 'better', 'Judge': 'judge'} # of the package's own classes
 _Self = TypeVar('_Self', bound='Pretrained')
 
@@ -367,6 +400,12 @@ class Pretrained(nn.Module):
     "A module with settings that can be saved as a folder and loaded from one."
     config_class: ClassVar[type[Settings]]
     config: Settings
+    saved: dict | None = None # the sections of the `config.json` that it was loaded from
+
+    def __setattr__(self, name, value):
+        if name == 'config' and not isinstance(value, self.config_class):
+            raise ValueError(f'config is {what_is(value)}, expected {a_name(self.config_class)}')
+        super().__setattr__(name, value)
 
     @property
     def device(self) -> torch.device: return next(self.parameters()).device
@@ -381,7 +420,7 @@ class Pretrained(nn.Module):
         "Write `config.json` and `model.safetensors`, both or neither; `ValueError` for NaN."
         weights,folder = tensor_bytes(self.state_dict()), Path(folder).expanduser()
         content = {'format': config_format, 'class': type(self).__name__, 'versions': versions(),
-                   'model': asdict(self.config), 'weights': checksum(_on_cpu(self.state_dict()))}
+                   'model': asdict(self.config), 'sha256': checksum(_on_cpu(self.state_dict()))}
         for name in sections or {}:
             if name in content:
                 raise ValueError(f'section {name!r} is written by itself, choose another name')
@@ -395,11 +434,12 @@ class Pretrained(nn.Module):
         cls: type[_Self],
         name: str | Path = 'best',          # a folder, or the name of a bundled model
         device: str | torch.device = 'cpu', # 'auto': the fastest there is
-        dtype: torch.dtype | None = None,   # of the weights; None: as they were saved
+        dtype: torch.dtype | str | None = None, # of the weights; None: as they were saved
         into: _Self | None = None, # a model made the same way, if it has networks of your own
     ) -> _Self:                    # in eval mode; of the class that the folder names
         "Load a model; `OSError` or `ValueError` for files that are missing, or do not fit."
-        device,folder = pick_device(device), pretrained_folder(name)
+        device,folder,dtype = pick_device(device), pretrained_folder(name), _as_dtype(dtype)
+        if into is not None: check_model('into', into, cls)
         if (folder/'checkpoint.pt').exists() and not (folder/'config.json').exists():
             raise ValueError(f'{folder}: holds a run that is not finished; resume it first')
         content,source = read_config(folder), str(folder/'config.json')
@@ -409,9 +449,10 @@ class Pretrained(nn.Module):
         if model.config != config or type(model) is not found:
             raise ValueError(f'{source}: is a {found.__name__} with {config}, which into is not')
         tensors = load_tensors(path)
-        if content.get('weights') != checksum(tensors):
+        if content.get('sha256') != checksum(tensors):
             raise ValueError(f'{path}: does not belong to {source}')
         load_weights(model, tensors, str(path), dtype)
+        model.saved = content
         return model.to(device).eval()
 
 def versions() -> dict[str, str]:
@@ -419,6 +460,13 @@ def versions() -> dict[str, str]:
     return {'cvae_nbdev': cvae_nbdev.__version__, 'torch': str(torch.__version__)}
 
 def _on_cpu(tensors): return {name: o.detach().cpu().contiguous() for name,o in tensors.items()}
+
+def _as_dtype(dtype):
+    "The type of floats that is meant, as torch names it."
+    found = getattr(torch, dtype, None) if isinstance(dtype, str) else dtype
+    if found is None and dtype is None or found in _float_types: return found
+    names = ', '.join(str(o).removeprefix('torch.') for o in _float_types)
+    raise ValueError(f'dtype is {dtype!r}, expected one of {names}')
 
 def _class_named(base, name, source):
     "The class of that name: base itself, or one that derives from it."
@@ -432,7 +480,7 @@ def _class_named(base, name, source):
     hint = f'not a {base.__name__}' if name in _homes else 'a class that is not known here'
     raise ValueError(f'{source}: is a {name}, {hint}; define or import it before')
 
-# %% ../nbs/20_core.ipynb #c3129b4c
+# %% ../nbs/20_core.ipynb #7756f804
 @cache
 def _figure_class(): # made when it is first needed, since matplotlib takes long to import
     from matplotlib.figure import Figure

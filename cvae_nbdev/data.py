@@ -7,13 +7,14 @@ __all__ = ['as_floats', 'ImageSet', 'check_labels', 'check_images', 'check_data'
 
 # %% ../nbs/00_data.ipynb #e9ca8d29
 from dataclasses import dataclass,replace
+from pathlib import Path
 from typing import Iterator
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from .core import Settings,as_tensor,check_names,check_whole,new_figure
+from .core import Settings,as_tensor,check_names,check_whole,new_figure,pick_device
 
 # %% ../nbs/00_data.ipynb #9aaad11e
 def as_floats(
@@ -36,7 +37,7 @@ class ImageSet:
     inverted: bool = False       # were dark and light exchanged when the pictures were read?
 
     def __post_init__(self):
-        images = as_tensor('images', self.images)
+        images = _stacked(self.images)
         if images.dtype != torch.uint8 or images.dim() not in (3, 4):
             found = f'{images.dtype} {list(images.shape)}'
             raise ValueError(f'images are {found}, expected uint8 [N, H, W]')
@@ -58,6 +59,7 @@ class ImageSet:
         return replace(self, images=images, labels=labels)
 
     def to(self, device: str | torch.device) -> 'ImageSet':
+        device = pick_device(device)
         return replace(self, images=self.images.to(device), labels=self.labels.to(device))
 
     def __repr__(self):
@@ -102,6 +104,7 @@ def check_labels(
 
 def _named_labels(labels, names):
     "Names as numbers: a text is one name, else names with commas between, else letter by letter."
+    if isinstance(labels, np.ndarray) and labels.dtype.kind == 'U': labels = labels.tolist()
     if isinstance(labels, str):
         if labels in names: labels = [labels]
         else: labels = labels.split(',') if ',' in labels else list(labels)
@@ -135,6 +138,9 @@ def check_images(
 def _stacked(images):
     "A tensor of whatever holds images: a set, a tensor, an array, a Pillow picture, or a list."
     if isinstance(images, ImageSet): return images.images
+    if isinstance(images, (str, bytes, Path)):
+        expected = 'an array of numbers; load_images reads files'
+        raise ValueError(f'images are {str(images)!r}, expected {expected}')
     if hasattr(images, 'convert'): images = np.array(images.convert('L')) # a Pillow picture
     if not isinstance(images, (list, tuple)): return as_tensor('images', images)
     parts = [_stacked(o) for o in images]
@@ -179,8 +185,8 @@ def show_grid(
     "A grid of images on one grey scale, with a name for each row and column."
     images = _in_rows(_stacked(images))
     picture, (rows, columns, height, width) = mosaic(images), images.shape
-    row_names, column_names = map(_short, row_names), list(map(_short, column_names))
-    row_names = list(row_names)
+    row_names = _names_of('row', row_names, rows)
+    column_names = _names_of('column', column_names, columns)
     scale = min(0.6, 7/columns, 60/rows) # inches an image: as wide as the page at most
     margin = 0.6 + 0.07*max(map(len, row_names), default=0) # for the names
     slanted = max(map(len, column_names), default=0) > 6*scale/0.6 # too long to stand in a line
@@ -205,6 +211,11 @@ def _in_rows(images):
         raise ValueError(f'images have shape {tuple(images.shape)}, expected [R, C, H, W], '
                          '[N, H, W] or [H, W]')
     return images
+
+def _names_of(what, names, count):
+    if not hasattr(names, '__len__') or len(names) not in (0, count):
+        raise ValueError(f'{what}_names is {names!r}, expected {count} names, or none')
+    return list(map(_short, names))
 
 def _short(name): # as it is: a $ is no formula
     name = str(name)

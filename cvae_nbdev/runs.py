@@ -21,9 +21,10 @@ from zipfile import BadZipFile,ZipFile
 import torch
 from torch import Tensor
 
-from .core import (check_number,check_whole,from_dict,load_weights,pick_device,
+from .core import (check_number,check_whole,from_dict,load_weights,
                              pretrained_folder,read_config,versions)
 from .data import ImageSet
+from .distributed import device_of,from_rank_0,join,shared,together
 from .files import (atomic_path,load_tensors,read_json,remove_leftovers,save_tensors,
                               sync_folder,write_json)
 from .model import CVAE
@@ -305,7 +306,7 @@ def unflatten_state(
     groups = optimizer.state_dict()['param_groups']
     return {'state': dict(sorted(state.items())), 'param_groups': groups}
 
-# %% ../nbs/22_runs.ipynb #80e67ad0
+# %% ../nbs/22_runs.ipynb #b8313c3e
 class Run(NamedTuple):
     "What training leaves behind."
     model: CVAE
@@ -326,14 +327,14 @@ def load_run(
         raise ValueError(f'{source}: expected one tensor, samples, of shape {shape}')
     return Run(model, history, samples['samples'])
 
-# %% ../nbs/22_runs.ipynb #83ff56f8
+# %% ../nbs/22_runs.ipynb #bf31bfe0
 def compiled(f):
     "A function, translated by torch.compile, which notices when anything that it uses changes."
     from torch._dynamo import config
     config.skip_nnmodule_hook_guards = False # hooks, too
     return torch.compile(f)
 
-# %% ../nbs/22_runs.ipynb #efe2a89b
+# %% ../nbs/22_runs.ipynb #3bb1642c
 def fit(
     model: CVAE,                         # trained in place
     train: ImageSet,
@@ -354,20 +355,32 @@ def fit(
         raise ValueError('resume and overwrite say what to do with run_dir: give it, and not both')
     if not isinstance(trainer, type) or not issubclass(trainer, Trainer):
         raise ValueError(f'trainer is {trainer!r}, expected Trainer or a subclass of it')
-    if isinstance(model, CVAE): model.to(pick_device(device))
+    world = join() # as many as torchrun has started
+    if world.world_size > 1: trainer = shared(trainer)
+    if isinstance(model, CVAE): model.to(device_of(world, device))
     t = trainer(model, train, valid, trainer.config_class() if config is None else config)
     if compile: t.loss = compiled(t.loss)
-    folder = RunFolder(run_dir) if run_dir is not None else nullcontext()
+    first = world.rank == 0 # it alone writes and shows the bar
+    folder = RunFolder(run_dir) if run_dir is not None and first else nullcontext()
     with folder as out, deferred_signals() as arrived:
         if out: out.open(t, resume, overwrite)
-        _follow(t, out, arrived, checkpoint_seconds, progress)
+        with together(t, arrived) as known:
+            if world.world_size > 1: _begin_alike(t, world)
+            _follow(t, out, known, checkpoint_seconds, progress and first)
     return Run(model, t.history, t.samples)
+
+def _begin_alike(trainer, world):
+    "Let all processes begin with the state of rank 0; `ValueError` where data or settings differ."
+    description = describe(trainer)
+    state = from_rank_0(world, state_of(trainer, description))
+    if world.rank: restore(trainer, state, description, 'rank 0')
 
 def _follow(trainer, folder, arrived, checkpoint_seconds, progress):
     "Train to the end, and keep the run; `Interrupted` after a signal, when all is saved."
     saved = time.monotonic()
-    with torch.inference_mode(False), torch.enable_grad(), \
-         closing(_with_bar(trainer, progress)) as run:
+    plain_precision = torch.autocast(trainer.model.device.type, enabled=False)
+    with torch.inference_mode(False), torch.enable_grad(), plain_precision, \
+         closing(_with_bar(trainer, progress)) as run: # whatever the caller has switched on
         for step in run:
             if folder and (step == 0 or arrived or time.monotonic() - saved > checkpoint_seconds):
                 folder.save_checkpoint(trainer)

@@ -5,23 +5,24 @@
 # %% auto #0
 __all__ = ['mnist_md5', 'splits', 'torchvision_sets', 'idx_shape', 'parse_idx', 'read_idx', 'split_part', 'load_mnist',
            'cache_folder', 'load_torchvision', 'as_grey', 'read_picture', 'cut_out', 'covering', 'centred',
-           'load_folder', 'load_images']
+           'load_folder', 'save_arrays', 'load_images']
 
 # %% ../nbs/21_sources.ipynb #f9066f16
-import hashlib,lzma,struct
+import hashlib,lzma,re,struct,warnings
 from functools import partial
 from math import ceil,floor,prod
 from pathlib import Path
+from zlib import crc32
 
 import numpy as np
 import torch
 from fastcore.xdg import xdg_cache_home
 from torch import Tensor
+from tqdm.auto import tqdm
 
 from .core import check_choice,check_sizes
-from .files import bundled
+from .files import atomic_path,bundled,read_json,write_json
 from .data import ImageSet
-from .streaming import StreamedSet,keep,open_arrays,open_pictures,places
 
 # %% ../nbs/21_sources.ipynb #e8765bb1
 def idx_shape(
@@ -139,10 +140,17 @@ def as_grey(
 ):           # a Pillow image of mode 'L'
     "A picture in greys, 8 bits a pixel; where it is transparent, white shows through."
     from PIL import Image
-    if picture.mode.startswith('I;16'):
-        picture = Image.fromarray((np.asarray(picture) >> 8).astype(np.uint8))
+    if picture.mode[0] in 'IF': picture = Image.fromarray(_eight_bits(np.asarray(picture)))
     white = Image.new('RGBA', picture.size, 'white')
     return Image.alpha_composite(white, picture.convert('RGBA')).convert('L')
+
+def _eight_bits(x):
+    "Numbers of any type in 0..255, by the range that they span; `ValueError` where that is unclear."
+    low,high = float(x.min()), float(x.max())
+    top = next((o for o in (1, 255, 1023, 4095, 65535) if high <= o), None)
+    if not low >= 0 or top is None: raise ValueError(f'its numbers go from {low:.4g} to {high:.4g}')
+    x = x.astype(np.float64)
+    return ((x*255).round() if top == 1 else x*256 // (top + 1)).astype(np.uint8)
 
 # %% ../nbs/21_sources.ipynb #3ac5b1c2
 def read_picture(
@@ -211,26 +219,137 @@ def centred(
     return (255*image).round().byte()
 
 # %% ../nbs/21_sources.ipynb #489d8b46
+_split_names = {'train': 'train', 'training': 'train', 'valid': 'valid', 'validation': 'valid',
+                'val': 'valid', 'dev': 'valid', 'test': 'test', 'testing': 'test'}
+_nobodys = ('__macosx', '@eadir', '$recycle.bin', 'system volume information', 'lost+found')
+
+def _natural(name): # 2 before 10
+    return [(0, int(o), '') if o.isdigit() else (1, 0, o) for o in re.split(r'(\d+)', str(name))]
+
+def _subfolders(folder):
+    "The folders in a folder that somebody made on purpose, by name."
+    found = (o for o in Path(folder).iterdir() if o.is_dir() and o.name[0] != '.'
+             and o.name.lower() not in _nobodys)
+    return {o.name: o for o in sorted(found, key=lambda o: _natural(o.name))}
+
+def _split_folders(folder):
+    "The folders of the splits, by split; empty if the subfolders are classes."
+    found,named = _subfolders(folder), {}
+    for name,path in found.items():
+        split = _split_names.get(name.lower())
+        if split in named:
+            raise ValueError(f'{folder}: {named[split].name} and {name} are the same split')
+        if split: named[split] = path
+    if not named or len(named) < len(found) and not {'train', 'test'} <= named.keys(): return {}
+    if missing := {'train', 'test'} - named.keys():
+        raise ValueError(f'{folder}: holds {", ".join(found)}, but no folder for '
+                         f'{" and ".join(sorted(missing))}')
+    return named
+
+# %% ../nbs/21_sources.ipynb #696f0ce9
+def _list_pictures(folder):
+    "Names of the classes, and pairs of a picture file and its label; says what is left out."
+    from PIL import Image
+    Image.init()
+    suffixes = {o for o,name in Image.registered_extensions().items() if name in Image.OPEN}
+    classes,pictures,others = _subfolders(folder), [], []
+    for label,path in enumerate(classes.values()):
+        files = sorted((o for o in path.rglob('*') if o.is_file()), key=_natural)
+        known = {o for o in files if o.suffix.lower() in suffixes and o.name[0] != '.'}
+        if not known: raise ValueError(f'{path}: holds no picture, but is the folder of a class')
+        pictures += [(o, label) for o in files if o in known]
+        others += [o for o in files if o not in known]
+    if not classes:
+        raise FileNotFoundError(f'{folder}: holds no folders, expected one for each class')
+    if others:
+        suffixes = ', '.join(sorted({o.suffix or 'none' for o in others}))
+        warnings.warn(f'{folder}: {len(others)} files are no pictures and left out ({suffixes})')
+    return tuple(classes), pictures
+
+def _dealt_to(path):
+    "The split of a picture, by its name and that of its class alone."
+    place = crc32(f'{path.parent.name}/{path.name}'.encode()) % 14
+    return 'valid' if place == 0 else 'test' if place < 3 else 'train'
+
+def _decode(pictures, read, images):
+    "Fill an array `[N, H, W]` with the pictures; a bar shows how far it is, if there are many."
+    bar = tqdm(pictures, 'pictures', disable=len(pictures) < 5000)
+    for i,(path,label) in enumerate(bar): images[i] = read(path).numpy()
+    return images
+
+# %% ../nbs/21_sources.ipynb #b10bc223
+_cards = ('valid', 'test', 'test') + 11*('train',) # by which arrays are dealt out
+
 def load_folder(
-    folder: str | Path,           # holds a subfolder a class, or folders train and test that do
+    folder: str | Path,           # holds a subfolder a class, or folders of splits that do
     split: str,                   # 'train', 'valid' or 'test'
-    image_shape: tuple[int, int], # height and width to resize to
+    image_shape: tuple[int, ...], # height and width to resize to
     invert: bool = False,         # for pictures of dark ink on a light ground
-    keep_in: str = 'auto',        # 'memory', 'disk' or 'auto', see keep
-) -> ImageSet | StreamedSet:
+) -> ImageSet:
     "A folder of pictures, one subfolder a class, as grey images of one size; or of arrays."
-    inside = {o for o in splits if (Path(folder)/o).is_dir()}
-    if not inside >= {'train', 'test'}: part,cards = '.', ('valid', 'test', 'test') + 11*('train',)
-    elif split == 'test' or 'valid' in inside: part,cards = split, (split,)
-    else: part,cards = 'train', ('valid',) + 11*('train',)
-    part,read = Path(folder)/part, partial(read_picture, image_shape=image_shape, invert=invert)
-    arrays = (part/'images.npy').exists()
-    if arrays and invert: raise ValueError(f'{part}: holds arrays, and invert is for pictures')
-    found = open_arrays(part) if arrays else open_pictures(part, image_shape, read)
-    which = [i for i in range(len(found)) if cards[i % len(cards)] == split]
-    if not which: raise ValueError(f'{folder}: {len(found)} pictures leave none for {split}')
-    found.name,found.inverted = str(folder), invert
-    return keep(found.part(torch.tensor(which, device='cpu')), keep_in)
+    splits_there,name = _split_folders(folder), str(folder)
+    part = Path(folder) if not splits_there else splits_there.get(split, splits_there.get('train'))
+    if (part/'images.npy').exists():
+        if invert: raise ValueError(f'{part}: holds arrays, and invert is for pictures')
+        data = _open_arrays(part, name)
+        if split == 'test' and splits_there or 'valid' in splits_there: return data
+        if splits_there: return split_part(data, split)
+        return data[torch.tensor([i for i in range(len(data)) if _cards[i % 14] == split])]
+    class_names,pictures = _list_pictures(part)
+    if not splits_there: pictures = [o for o in pictures if _dealt_to(o[0]) == split]
+    elif split not in splits_there or split == 'train' and 'valid' not in splits_there:
+        pictures = [o for o in pictures if (_dealt_to(o[0]) == 'valid') == (split == 'valid')]
+    if absent := set(range(len(class_names))) - {label for path,label in pictures}:
+        few = f'{folder}: {split} has no picture of {", ".join(class_names[o] for o in absent)}'
+        if split == 'train' or not pictures:
+            raise ValueError(f'{few}; add pictures, or make folders train and test')
+        warnings.warn(few)
+    read = partial(read_picture, image_shape=image_shape, invert=invert)
+    images = _decode(pictures, read, np.empty((len(pictures), *image_shape), np.uint8))
+    labels = torch.tensor([label for path,label in pictures], device='cpu')
+    return ImageSet(torch.from_numpy(images), labels, class_names, name, invert)
+
+# %% ../nbs/21_sources.ipynb #9cd5c6b0
+def save_arrays(
+    folder: str | Path,                      # made if need be
+    data: ImageSet | str | Path,             # a set, or a folder with a subfolder for each class
+    image_shape: tuple[int, int] = (28, 28), # height and width to resize pictures to
+    invert: bool = False,                    # the pictures are dark ink on a light ground
+):
+    "Write images as arrays that need no memory; `FileExistsError` if such files are there."
+    folder = Path(folder).expanduser()
+    for name in ('images.npy', 'labels.npy', 'set.json'):
+        if (folder/name).exists(): raise FileExistsError(f'{folder}: already holds {name}')
+    if isinstance(data, ImageSet):
+        shape,labels,about = data.images.shape, data.labels, (data.class_names, data.inverted)
+        def fill(images):
+            for i,part in enumerate(data.images.split(10_000)): # they may lie on disk
+                images[10_000*i:10_000*i + len(part)] = part.cpu().numpy()
+    else:
+        names,pictures = _list_pictures(Path(data).expanduser())
+        shape,about = (len(pictures), *check_sizes('image_shape', image_shape, 2)), (names, invert)
+        labels = torch.tensor([label for path,label in pictures], device='cpu')
+        fill = partial(_decode, pictures,
+                       partial(read_picture, image_shape=image_shape, invert=invert))
+    folder.mkdir(parents=True, exist_ok=True)
+    with atomic_path(folder/'images.npy') as p, atomic_path(folder/'labels.npy') as q:
+        with open(q, 'wb') as f: np.save(f, labels.cpu().numpy())
+        images = np.lib.format.open_memmap(p, 'w+', np.uint8, tuple(shape))
+        fill(images)
+        images.flush()
+        write_json(folder/'set.json', dict(zip(('class_names', 'inverted'), about)))
+
+def _open_arrays(folder, name):
+    "A set whose images stay on disk until they are asked for."
+    try: images,labels = (np.load(folder/f'{o}.npy', mmap_mode='c') for o in ('images', 'labels'))
+    except (ValueError, EOFError) as e:
+        raise ValueError(f'{folder}: its arrays cannot be read ({e})') from None
+    about = read_json(folder/'set.json') if (folder/'set.json').exists() else {}
+    try:
+        names = about.get('class_names') or [str(i) for i in range(int(labels.max(initial=0)) + 1)]
+        return ImageSet(torch.from_numpy(images), torch.from_numpy(np.array(labels)), names, name,
+                        about.get('inverted', False))
+    except (ValueError, TypeError, AttributeError) as e: raise ValueError(f'{folder}: {e}') from None
 
 # %% ../nbs/21_sources.ipynb #cb15a9ec
 def load_images(
@@ -239,17 +358,16 @@ def load_images(
     image_shape: tuple[int, int] = (28, 28), # height and width for the pictures of a folder
     root: str | Path | None = None, # where torchvision's files are, or go; None: the cache folder
     invert: bool = False, # the pictures of a folder are dark ink on a light ground
-    keep_in: str = 'auto', # for a folder: 'memory', 'disk', or 'auto': memory if they fit well
-) -> ImageSet | StreamedSet:
+) -> ImageSet:
     "Labelled images; `ValueError` for an unknown name, `OSError` if they cannot be read."
     check_choice('split', split, splits)
-    check_choice('keep_in', keep_in, places)
-    if invert and name in ('mnist', *torchvision_sets):
-        raise ValueError(f'{name} is light on a dark ground already: invert is for folders')
-    if name == 'mnist': return load_mnist(split)
-    if name in torchvision_sets: return load_torchvision(name, split, root)
-    if str(name) and Path(name).is_dir():
-        shape = check_sizes('image_shape', image_shape, 2)
-        return load_folder(name, split, shape, invert, keep_in)
-    known = ', '.join(torchvision_sets)
-    raise ValueError(f'no data called {str(name)!r}: expected a folder of pictures, mnist, {known}')
+    known,path = ('mnist', *torchvision_sets), Path(name).expanduser()
+    if str(name) and path.is_dir():
+        if name in known: raise ValueError(f'{name} is the name of a set and of a folder here; '
+                                           f'say Path({name!r}) or ./{name} for the folder')
+        return load_folder(path, split, check_sizes('image_shape', image_shape, 2), invert)
+    if name not in known:
+        raise ValueError(f'no data called {str(name)!r}: expected a folder of pictures, '
+                         + ', '.join(known))
+    if invert: raise ValueError(f'{name} is light on a dark ground already: invert is for folders')
+    return load_mnist(split) if name == 'mnist' else load_torchvision(str(name), split, root)

@@ -161,6 +161,8 @@ class Trainer(TrainingLoop):
         self.check_finite()
         started = time.perf_counter()
         train, valid = self.measure(self.train_set), self.measure(self.valid_set)
+        if not all(map(isfinite, (*train.values(), *valid.values()))):
+            self._stop(f'the loss is not finite after epoch {self.epoch + 1}')
         self.samples = torch.cat([self.samples, self.sample()[None]])
         accuracy, seconds = self.accuracy(self.valid_set), self.seconds - started
         self.history.append(train, valid, accuracy, seconds + time.perf_counter())

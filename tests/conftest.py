@@ -1,4 +1,8 @@
 "What the tests share: a small set of images, a small model, a model saved on disk, and a browser."
+import os
+
+os.environ.setdefault('OMP_NUM_THREADS', '1') # two tests run at a time; before torch is imported
+
 import pytest
 
 from cvae_nbdev import CVAE,CVAEConfig,load_images

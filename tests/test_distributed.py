@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from a_shared_run import a_shared_run
-from cvae_nbdev.training import load_run
+from cvae_nbdev import load_run
 
 if not torch.distributed.is_available() or not torch.distributed.is_gloo_available():
     pytest.skip('PyTorch was built without gloo', allow_module_level=True)
@@ -22,12 +22,12 @@ def start(*words):
 
 def finish(process, name='a_shared_run'):
     "Exit code, and the lines on stderr that are ours: not those of torchrun."
-    _,errors = process.communicate(timeout=120)
+    _,errors = process.communicate(timeout=300)
     return process.returncode, [o for o in errors.splitlines() if o.startswith(f'{name}: ')]
 
 def train(*words):
     process = start(script, *words)
-    _,errors = process.communicate(timeout=120)
+    _,errors = process.communicate(timeout=300)
     assert process.returncode == 0, errors
     assert not errors, errors # nothing to warn of
 
@@ -57,6 +57,7 @@ def test_two_processes_are_one(kind, tmp_path):
     train(tmp_path/'two', 2, '--kind', kind)
     assert_same_run(load_run(tmp_path/'two'), a_shared_run(tmp_path/'one', 2, kind))
 
+@pytest.mark.slow
 def test_another_seed_is_another_run(alone):
     "So that the comparison can fail."
     from cvae_nbdev import CVAE,TrainConfig,fit,load_images
@@ -64,11 +65,13 @@ def test_another_seed_is_another_run(alone):
     other = fit(CVAE(), images[:1001], images[1001:1300], TrainConfig(epochs=epochs, seed=1), device='cpu', progress=False)
     with pytest.raises(AssertionError): assert_same_run(other, alone)
 
+@pytest.mark.slow
 def test_from_one_to_two(alone, tmp_path):
     a_shared_run(tmp_path/'run', epochs - 2)
     train(tmp_path/'run', epochs)
     assert_same_run(load_run(tmp_path/'run'), alone)
 
+@pytest.mark.slow
 def test_sigterm_and_from_two_to_one(alone, tmp_path):
     process,_ = in_training(tmp_path/'run')
     process.send_signal(signal.SIGTERM) # to torchrun, which passes it on
@@ -77,6 +80,7 @@ def test_sigterm_and_from_two_to_one(alone, tmp_path):
     assert [o.name for o in (tmp_path/'run').iterdir()] == ['checkpoint.pt']
     assert_same_run(a_shared_run(tmp_path/'run', epochs), alone)
 
+@pytest.mark.slow
 def test_killed(alone, tmp_path):
     process,pids = in_training(tmp_path/'run')
     os.kill(pids['1'], signal.SIGKILL)

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
-from cvae_nbdev.training import load_run
+from cvae_nbdev import load_run
 
+pytestmark = pytest.mark.slow
 epochs = 24
 
 def start(folder, *more):
@@ -33,32 +34,23 @@ def assert_same_run(folder, other):
     assert not (Path(folder)/'checkpoint.pt').exists() and not list(Path(folder).glob('.tmp-*'))
 
 @pytest.fixture(scope='module')
-def left_alone_by_step(tmp_path_factory):
-    "The folder of a run that nobody disturbed, for each way to take a step that has been asked for."
-    folders = {}
-    def folder_of(step):
-        if step not in folders:
-            folders[step] = tmp_path_factory.mktemp('runs')/step
-            assert finish(start(folders[step], '--step', step)) == (0, '')
-        return folders[step]
-    return folder_of
+def left_alone(tmp_path_factory):
+    "The folder of a run that nobody disturbed."
+    folder = tmp_path_factory.mktemp('runs')/'left_alone'
+    assert finish(start(folder)) == (0, '')
+    return folder
 
-@pytest.fixture
-def left_alone(left_alone_by_step): return left_alone_by_step('plain')
-
-@pytest.mark.parametrize('step', ['plain', 'lean'])
-def test_killed_at_20_random_moments(step, left_alone_by_step, tmp_path):
-    folder,moments,kills = tmp_path/'killed', random.Random(0), 0
-    while kills < 20:
-        process = start(folder, '--step', step)
+def test_killed_at_20_random_moments(left_alone, tmp_path):
+    folder,moments = tmp_path/'killed', random.Random(0)
+    for _ in range(20):
+        process = start(folder)
         time.sleep(moments.uniform(0, 0.5))
         assert process.poll() is None, 'the run ended before it was killed 20 times: ' + process.stderr.read()
         process.send_signal(signal.SIGKILL)
         assert finish(process)[0] == -signal.SIGKILL
-        kills += 1
     assert (folder/'checkpoint.pt').exists()
-    assert finish(start(folder, '--step', step)) == (0, '')
-    assert_same_run(folder, left_alone_by_step(step))
+    assert finish(start(folder)) == (0, '')
+    assert_same_run(folder, left_alone)
 
 def test_killed_before_anything_was_written(left_alone, tmp_path):
     process = start(tmp_path/'early')

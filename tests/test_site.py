@@ -1,5 +1,5 @@
-"The check of the site's pages finds what is wrong with a page, one defect at a time; and pages link to Colab when there is an address."
-import json,subprocess
+"The check of the site's pages finds each defect of a page; what filters, styles and scripts do to a page; and its link to Colab."
+import json,re,subprocess
 from configparser import ConfigParser
 from pathlib import Path
 
@@ -8,7 +8,8 @@ from pypandoc import get_pandoc_path
 
 from check_site import problems
 
-lua_filter = Path(__file__).parent.parent/'nbs'/'open_in_colab.lua'
+top = Path(__file__).parent.parent
+lua_filter = top/'nbs'/'open_in_colab.lua'
 
 def code(source, *outputs): return {'cell_type': 'code', 'source': source, 'outputs': list(outputs)}
 def result(**data): return {'output_type': 'execute_result', 'data': {name.replace('_', '/'): o for name,o in data.items()}}
@@ -56,6 +57,9 @@ def test_a_good_site(check): assert check(*good) == []
     ('A [[`f`](/data.html#what-it-is)](model.qmd) of ours.', 'raw Markdown'),
     (r'$$\nosuchcommand{x}$$', 'nosuchcommand'),
     (code('show(3)', result(image_png='iVBOR')), 'picture without fig-alt'),
+    (code('#| fig-alt: Left: the array\nshow(3)', result(image_png='iVBOR')), 'lines that stop Quarto, mapping values are not allowed'),
+    (code('#| fig-alt: "A digit\nshow(3)', result(image_png='iVBOR')), 'lines that stop Quarto'),
+    (code('#| slow\nf()'), 'lines that stop Quarto, expected NAME: VALUE, not slow'),
     (code('table', result(text_html='<table></table>')), 'text/html'),
     (code('print("long")', {'output_type': 'stream', 'name': 'stdout', 'text': 'x'*121}), 'a line of 121 characters'),
     (documentation('### f\n\n```python\ndef f(\n    a:[`g`](/data.html#g)\n)->int:\n```'), 'a signature shows raw Markdown')])
@@ -95,26 +99,85 @@ def test_open_in_colab(tmp_path, git_url, page, link):
     if link: assert f'href="{link}"' in html and '%pip install git+https://github.com/us/vae' in html and '<p>Text</p>' in html
     else: assert html == '<p>Text</p>\n'
 
-def test_source_is_folded_but_in_the_tutorial(browser):
-    "In a page whose sidebar and folds are built as Quarto builds them."
-    config = yaml.safe_load((Path(__file__).parent.parent/'_quarto.yml').read_text())
+taught = """class Model(nn.Module):
+    "It draws."
+    def encode(self, x):
+        def inner(): return x
+        return inner()
+
+    async def decode(self, z): return z
+
+@cached
+def train(): return 1"""
+
+@pytest.fixture
+def anchored(tmp_path):
+    "The parts of a page after the filter that puts anchors: Markdown is converted as the page `01_vae.ipynb` of a small project."
+    def names(*found): return ', '.join(f"'vae.vae.{o}': ( 'vae.html#{o.lower()}',\n 'vae/vae.py')" for o in found)
+    (tmp_path/'settings.ini').write_text('[DEFAULT]\nlib_path = vae\n')
+    (tmp_path/'vae').mkdir()
+    (tmp_path/'vae'/'_modidx.py').write_text(f"d = {{'syms': {{'vae.vae': {{{names('Model', 'Model.encode', 'Model.decode', 'train', 'check')}}}, "
+                                             f"'vae.other': {{'vae.other.f': ('other.html#f', 'vae/other.py')}}}}}}")
+    (tmp_path/'vae'/'vae.py').write_text(f'import torch\n\n# %% a cell\n{taught}\n\ndef check(): pass\n')
+    def anchored(*blocks):
+        text = '\n\n'.join(f'::: {{.cell}}\n~~~ {{.python .cell-code}}\n{o[5:]}\n~~~\n:::' if o.startswith('code ') else o for o in blocks)
+        command = [get_pandoc_path(), '--to=html', '--wrap=none', f'--lua-filter={lua_filter.with_name("anchors.lua")}', '--metadata=input-file:01_vae.ipynb']
+        html = subprocess.run(command, input=text, text=True, capture_output=True, check=True, cwd=tmp_path).stdout
+        return re.findall(r'<span id="((?!cb)[^"]*)"></span>|<h2 id="(.*?)">|(data-code-summary="Source")|(<code)', html)
+    def parts(*blocks): return [''.join(o) for o in anchored(*blocks)]
+    return parts
+
+code_begins = '<code'
+all_taught = ['model', 'model.encode', 'model.decode', 'train']
+
+def test_anchors_stand_before_the_definition(anchored):
+    assert anchored('Text', f'code {taught}') == ['check', *all_taught, code_begins]
+
+def test_an_example_of_the_same_name_is_not_the_definition(anchored):
+    assert anchored('code class Model: pass', f'code {taught}') == ['check', code_begins, *all_taught, code_begins]
+
+def test_an_anchor_is_put_once(anchored):
+    front = '---\nskip_showdoc: true\n---'
+    assert anchored(front, '## Model', f'code {taught}') == ['check', 'model', 'model.encode', 'model.decode', 'train', code_begins]
+    assert anchored(front, f'code {taught}', f'code {taught}').count('train') == 1
+
+def test_where_source_is_hidden_methods_lead_to_their_class(anchored):
+    assert anchored('## Model', '## train', 'Text') == ['check', 'model', 'model.encode', 'model.decode', 'train']
+
+def test_source_is_folded_below_its_signature(anchored):
+    assert 'data-code-summary="Source"' in anchored('## Model', f'code {taught}')
+    assert 'data-code-summary="Source"' not in anchored('## Model', 'code class Model: pass')
+
+def test_the_first_tab_stop_skips_the_sidebar(browser):
+    config = yaml.safe_load((top/'_quarto.yml').read_text())
     script = ''.join(o['text'] for o in config['format']['html']['include-after-body'])
     page = browser.new_page()
-    def opened(active):
-        def item(name, text): return f'<li class="sidebar-item"><a class="sidebar-link {"active" if name == active else ""}">' \
-                                     f'<span class="menu-text">{text}</span></a></li>'
-        def section(text, *items): return '<li class="sidebar-item sidebar-item-section"><button class="sidebar-link">' \
-                                          f'<span class="menu-text">{text}</span></button><ul>{"".join(items)}</ul></li>'
-        page.set_content(f'<ul>{item("index", "Start here")}{section("The tutorial", item("data", "Data"))}'
-                         f'{section("The engine room", item("core", "Core"), item("runs", "Runs"))}</ul>'
-                         f'<details open class="code-fold"></details><details open class="code-fold"></details>{script}')
-        return page.locator('details[open]').count()
-    assert [opened(o) for o in ('data', 'core', 'runs', 'index')] == [2, 0, 0, 0]
+    page.set_content(f'<nav><a href="#">Data</a></nav><main id="quarto-document-content"><a href="#">In the text</a></main>{script}')
+    def focused(key):
+        page.keyboard.press(key)
+        return page.evaluate('document.activeElement.textContent')
+    assert focused('Tab') == 'Skip to the content'
+    page.keyboard.press('Enter')
+    assert focused('Tab') == 'In the text'
+    page.close()
+
+pages = sorted((top/'_docs').glob('*.html'))
+
+@pytest.mark.skipif(not pages, reason='the site has not been rendered')
+def test_no_rendered_page_scrolls_sideways_on_a_phone(browser):
+    page = browser.new_page(viewport={'width': 390, 'height': 844})
+    def width(path):
+        page.goto(path.as_uri())
+        return page.evaluate('document.documentElement.scrollWidth')
+    assert {o.name: w for o in pages if (w := width(o)) > 390} == {}
     page.close()
 
 @pytest.mark.parametrize('formula,expected', [
-    (r'-\ln q(y|x)', r'-\ln\,q(y|x)'), (r'\log\frac1K', r'\log\,\frac1K'), (r'\log(x)', r'\log(x)'), (r'\log (x)', r'\log(x)'),
-    (r'\logits + \exp(s)', r'\logits + \exp(s)'), (r'x = \log', r'x = \log')])
+    (r'-\ln q(y|x)', r'-\text{ln}\,q(y|x)'), (r'\log\frac1K', r'\text{log}\,\frac1K'), (r'\log(x)', r'\text{log}(x)'),
+    (r'\frac12\log 2\pi', r'\frac12\,\text{log}\,2\pi'), (r'p \ln p', r'p\,\text{ln}\,p'), (r'b\cdot\exp\big(s', r'b\cdot\text{exp}\big(s'),
+    (r'\log_2 x', r'\text{log}_2\,x'), (r'\log^{2}_\sigma x', r'\text{log}^{2}_\sigma\,x'), (r'\left|\det\frac12\right|', r'\left|\text{det}\,\frac12\right|'),
+    (r'1/\ln 2', r'1/\text{ln}\,2'), (r'(-\log p) - \log', r'(-\text{log}\,p) -\text{log}'), (r'\logits + \expo', r'\logits + \expo'),
+    (r'(\mu, \operatorname{diag} s^2)', r'(\mu,\text{diag}\,s^2)')])
 def test_operator_spaces(formula, expected):
     command = [get_pandoc_path(), '--to=latex', f"--lua-filter={lua_filter.with_name('operator_spaces.lua')}"]
     assert subprocess.run(command, input=f'${formula}$', text=True, capture_output=True, check=True).stdout == f'\\({expected}\\)\n'

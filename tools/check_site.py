@@ -14,6 +14,7 @@ from pypandoc import get_pandoc_path
 
 longest_line = 120 # of what a cell prints, in characters
 bibliography = 'references.bib'
+anchors = Path(__file__).parent.parent/'nbs'/'anchors.lua' # puts names beside definitions, for links to them
 
 def hrefs(node):
     "All page names below the `contents` of a sidebar."
@@ -21,17 +22,24 @@ def hrefs(node):
     if isinstance(node, list): return [o for child in node for o in hrefs(child)]
     return hrefs(node['contents']) if 'contents' in node else [node['href']]
 
-def directives(cell):
-    "The `#|` lines at the top of a code cell, as a dictionary."
+def yaml_lines(cell):
+    "The `#|` lines at the top of a code cell as Quarto reads them: YAML."
     lines = re.match(r'(?:#\|.*\n?)*', ''.join(cell['source']))[0].splitlines()
-    return {name.strip(): value.strip() for name,_,value in (o[2:].partition(':') for o in lines)}
+    return '\n'.join(o[2:].removeprefix(' ') for o in lines)
+
+def directives(cell):
+    "The `#|` lines of a code cell as a dictionary; empty if they are no YAML."
+    try: found = yaml.safe_load(yaml_lines(cell))
+    except yaml.YAMLError: return {}
+    return found if isinstance(found, dict) else {}
 
 def shown(cell):
     "What a cell brings into its page: Markdown."
     source = ''.join(cell['source'])
     if cell['cell_type'] != 'code': return source
     data = [o.get('data', {}) for o in cell.get('outputs', [])]
-    code = '' if 'echo' in directives(cell) else f'~~~~~~python\n{source}\n~~~~~~'
+    code = re.sub(r'(#\|.*\n?)*', '', source, count=1)
+    code = '' if 'echo' in directives(cell) else f'~~~~~~{{.python .cell-code}}\n{code}\n~~~~~~'
     return '\n\n'.join([code, *(''.join(o['text/markdown']) for o in data if 'text/markdown' in o)])
 
 class Reader(HTMLParser):
@@ -78,7 +86,7 @@ class Page:
         self.front = yaml.safe_load(front[1]) if front else {}
         self.address = self.front.get('output-file', f'{path.stem}.html')
         command = [get_pandoc_path(), '--from=markdown', '--to=html', '--mathml', '--citeproc', '--wrap=none',
-                   f'--bibliography={path.parent/bibliography}']
+                   f'--bibliography={path.parent/bibliography}', f'--lua-filter={anchors}', f'--metadata=input-file:{path}']
         text = '\n\n'.join(map(shown, self.cells))
         done = subprocess.run(command, input=text, capture_output=True, text=True, encoding='utf-8')
         self.complaints = [' '.join(o.split()) for o in re.split(r'^\[WARNING\] ', done.stderr, flags=re.MULTILINE) if o.strip()]
@@ -115,6 +123,11 @@ class Page:
 
     def of_cell(self, cell):
         if cell['cell_type'] != 'code': return
+        try: found = yaml.safe_load(yaml_lines(cell)) or {}
+        except yaml.YAMLError as e:
+            yield f"has '#|' lines that stop Quarto, {' '.join(str(e).split())} (quote a value that holds a colon)"
+            return
+        if not isinstance(found, dict): yield f"has '#|' lines that stop Quarto, expected NAME: VALUE, not {found}"
         for output in cell.get('outputs', []):
             data = output.get('data', {})
             if any(o.startswith('image/') for o in data) and not directives(cell).get('fig-alt'): yield 'shows a picture without fig-alt'

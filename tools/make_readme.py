@@ -10,12 +10,9 @@ from traitlets.config import Config
 def take_directives(cell):
     "Remove the leading `#|` lines of a code cell; return them as a dictionary."
     lines = cell.source.splitlines()
-    found = {}
-    while lines and lines[0].startswith('#|'):
-        name,_,value = lines.pop(0)[2:].partition(':')
-        found[name.strip()] = value.strip()
-    cell.source = '\n'.join(lines)
-    return found
+    n = next((i for i,o in enumerate(lines) if not o.startswith('#|')), len(lines))
+    cell.source = '\n'.join(lines[n:])
+    return yaml.safe_load('\n'.join(o[2:].removeprefix(' ') for o in lines[:n])) or {}
 
 def read_works(path):
     "The works of a BibTeX file: a dictionary from key to fields."
@@ -39,7 +36,7 @@ def to_markdown(notebook):
     for i,cell in enumerate(notebook.cells):
         if cell.cell_type != 'code': continue
         directives = take_directives(cell)
-        if directives.get('echo') == 'false': cell.metadata.tags = ['no-input']
+        if directives.get('echo') is False: cell.metadata.tags = ['no-input']
         alt_texts[f'README_files/picture_{i}_0.png'] = directives.get('fig-alt', '')
     notebook.metadata.language_info = {'name': 'python'}
     config = Config(TagRemovePreprocessor={'enabled': True, 'remove_input_tags': {'no-input'}})

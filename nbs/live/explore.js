@@ -81,7 +81,7 @@ async function downloadConfig(path) {
   const text = new TextDecoder().decode(await download(path));
   let content;
   try { content = JSON.parse(text); } catch { throw new Error(`${path}: not JSON`); }
-  if (content?.format !== 1 || !content.model) throw new Error(`${path}: not the configuration of a model that this page can read`);
+  if (content?.format !== 2 || !content.model) throw new Error(`${path}: not the configuration of a model that this page can read`);
   return content;
 }
 
@@ -89,8 +89,7 @@ async function downloadConfig(path) {
 
 const sigmoid = x => 1 / (1 + Math.exp(-x));
 const activations = {
-  sigmoid, tanh: Math.tanh, relu: x => Math.max(x, 0), leaky_relu: x => x > 0 ? x : 0.01 * x,
-  elu: x => x > 0 ? x : Math.expm1(x), silu: x => x * sigmoid(x), softplus: x => x > 20 ? x : Math.log1p(Math.exp(x)),
+  sigmoid, tanh: Math.tanh, relu: x => Math.max(x, 0),
 };
 
 function softmax(logits) {
@@ -182,7 +181,7 @@ class Layers {
     return [chain(sizes.slice(1).map((size, i) => this.linear(`${name}.${2 * i}`, sizes[i], size, this.activation))), sizes.at(-1)];
   }
 
-  // Convolve at every second place, normalise by the running statistics, activate.
+  // Convolve at every second place, normalise by the running statistics, activate by ReLU.
   convolutionBlock(name, [height, width], inputs, outputs, size) {
     const weight = this.values(`${name}.0.weight`, outputs, inputs, size, size);
     const [gain, offset, mean, variance] = ['weight', 'bias', 'running_mean', 'running_var'].map(o => this.values(`${name}.1.${o}`, outputs));
@@ -197,7 +196,7 @@ class Layers {
         addScaled(sums.fill(0), bordered.values, starts, factors[output]); // at all places: that is faster than to leave some out
         const scale = gain[output] / Math.sqrt(variance[output] + 1e-5);
         for (let row = 0; row < height; row += 2) {
-          for (let column = 0; column < width; column += 2) out[i++] = this.activation((sums[row * rowLength + column] - mean[output]) * scale + offset[output]);
+          for (let column = 0; column < width; column += 2) out[i++] = Math.max(0, (sums[row * rowLength + column] - mean[output]) * scale + offset[output]);
         }
       }
       return out;
@@ -214,43 +213,12 @@ class Layers {
     return [chain(blocks), (channels.at(-1) ?? 1) * product(shape)];
   }
 
-  // A transposed convolution with a window of 4 and a stride of 2, which doubles the size: pixels of the answer in even and odd rows
-  // and columns are four convolutions of their own, each with a window of 2.
-  doubling(name, [height, width], inputs, outputs, activation) {
-    const weight = this.values(`${name}.weight`, inputs, outputs, 4, 4), bias = this.values(`${name}.bias`, outputs);
-    const bordered = new Bordered(inputs, [height, width], 1), sums = new Float32Array(height * bordered.rowLength), out = new Float32Array(4 * outputs * height * width);
-    const quarters = [[0, 0], [0, 1], [1, 0], [1, 1]].map(([oddRow, oddColumn]) => {
-      const terms = [[0, 0], [0, 1], [1, 0], [1, 1]].map(([i, j]) => [1 - oddRow + 2 * i, 1 - oddColumn + 2 * j]); // places in the window of 4
-      const starts = Array.from({length: inputs}, (_, input) => terms.map(([y, x]) => bordered.at(input, (oddRow + 1 - y) / 2, (oddColumn + 1 - x) / 2)));
-      const factors = output => Array.from({length: inputs}, (_, input) => terms.map(([y, x]) => weight[((input * outputs + output) * 4 + y) * 4 + x]));
-      return {oddRow, oddColumn, starts: Int32Array.from(starts.flat()), factors: Array.from({length: outputs}, (_, output) => Float32Array.from(factors(output).flat()))};
-    });
-    return x => {
-      bordered.fill(x);
-      for (let output = 0; output < outputs; output++) {
-        for (const {oddRow, oddColumn, starts, factors} of quarters) {
-          addScaled(sums.fill(bias[output]), bordered.values, starts, factors[output]);
-          for (let row = 0; row < height; row++) {
-            const to = ((output * height + row) * 2 + oddRow) * 2 * width + oddColumn;
-            for (let column = 0; column < width; column++) out[to + 2 * column] = activation(sums[row * bordered.rowLength + column]);
-          }
-        }
-      }
-      return out;
-    };
-  }
-
-  // From numbers to an image: a linear layer, then one doubling after the other, of which the upper left corner is kept.
-  deconvolutions(name, inputs, [height, width], channels) {
-    let shape = [height, width].map(side => Math.ceil(side / 2 ** channels.length));
-    const start = this.linear(`${name}.start.0`, inputs, channels[0] * shape[0] * shape[1], this.activation);
-    const blocks = channels.map((from, i) => {
-      const to = channels[i + 1] ?? 1, block = this.doubling(`${name}.blocks.${i}.0`, shape, from, to, to > 1 ? this.activation : identity);
-      shape = shape.map(side => 2 * side);
-      return block;
-    });
-    const corner = x => Float32Array.from({length: height * width}, (_, i) => x[Math.floor(i / width) * shape[1] + i % width]);
-    return chain([start, ...blocks, corner]);
+  // z and probabilities in, the mean image out.
+  decoder({decoder_layers: hidden, image_shape: shape, num_classes: classes, z_dim: zDim, activation}) {
+    this.activation ??= activations[activation];
+    const [network, length] = this.mlp('decoder', [zDim + classes, ...hidden]);
+    const last = this.linear(`decoder.${2 * hidden.length}`, length, product(shape));
+    return (z, probabilities) => last(network(concatenate(z, probabilities))).map(sigmoid);
   }
 
   // One step between z and style: the second half of the vector is scaled and shifted as the first half and the class say.
@@ -285,81 +253,67 @@ function averagePool([height, width], size) {
   };
 }
 
-// The reference model: what a config.json does not name is as here. Of words, the first is the reference's.
-const reference = {
-  image_shape: [28, 28], num_classes: 10, z_dim: 10, encoder_layers: [128], classifier_layers: [128], decoder_layers: [128],
-  encoder_pool: 1, couplings: 8, coupling_width: 256,
-};
-const words = {
-  activation: Object.keys(activations), encoder_reads: ['image', 'image-and-class'], prior: ['normal', 'flow'],
-  encoder_net: ['mlp', 'conv'], classifier_net: ['mlp', 'conv'], decoder_net: ['mlp', 'conv'],
-};
+// What the classes of Python have beside one another; a config.json names its class, and all settings.
+const classes = {CVAE: {hasFlow: false}, FlowCVAE: {hasFlow: true}};
 
-function completeConfig(config) {
-  const complete = {...reference, ...config};
-  for (const [name, allowed] of Object.entries(words)) {
-    complete[name] ??= allowed[0];
-    if (!allowed.includes(complete[name])) throw new Error(`its ${name} is ${complete[name]}, expected ${allowed.join(', ')}`);
-  }
-  complete.class_names ??= Array.from({length: complete.num_classes}, (_, i) => String(i));
-  return complete;
-}
-
-function makeClassifier(layers, {classifier_net: net, classifier_layers: hidden, image_shape: shape, num_classes: classes}) {
-  const [read, length] = net === 'conv' ? layers.convolutions('classifier', shape, hidden) : layers.mlp('classifier', [product(shape), ...hidden]);
-  const last = net === 'conv' ? hidden.length + 2 : 2 * hidden.length; // as PyTorch counts
+function makeClassifier(layers, {hasFlow}, {classifier_layers: hidden, image_shape: shape, num_classes: classes}) {
+  const [read, length] = hasFlow ? layers.convolutions('classifier', shape, hidden) : layers.mlp('classifier', [product(shape), ...hidden]);
+  const last = hasFlow ? hidden.length + 2 : 2 * hidden.length; // as PyTorch counts
   return chain([read, layers.linear(`classifier.${last}`, length, classes)]);
 }
 
-function makeEncoder(layers, {encoder_net: net, encoder_layers: hidden, encoder_pool: size, encoder_reads: reads, image_shape, num_classes: classes, z_dim: zDim}) {
+// With a flow, the encoder reads the image in squares of pixels, and the class.
+function makeEncoder(layers, {hasFlow}, {encoder_layers: hidden, encoder_pool: size = 1, image_shape, min_var: minVar, num_classes: classes, z_dim: zDim}) {
   const shape = image_shape.map(side => Math.ceil(side / size)), pool = size > 1 ? averagePool(image_shape, size) : identity;
-  const seen = reads === 'image-and-class' ? classes : 0, [seenFirst, seenLast] = net === 'conv' ? [0, seen] : [seen, 0];
-  const [read, length] = net === 'conv' ? layers.convolutions('encoder', shape, hidden) : layers.mlp('encoder', [product(shape) + seenFirst, ...hidden]);
-  const mean = layers.linear('encoder_mean', length + seenLast, zDim);
-  const beside = (x, count, probabilities) => count ? concatenate(x, probabilities) : x;
-  return (image, probabilities) => mean(beside(read(beside(pool(image), seenFirst, probabilities)), seenLast, probabilities));
+  const [read, length] = layers.mlp('encoder', [product(shape) + (hasFlow ? classes : 0), ...hidden]);
+  const mean = layers.linear('encoder_mean', length, zDim), a = layers.linear('encoder_log_var', length, zDim);
+  return (image, probabilities) => {
+    const h = read(hasFlow ? concatenate(pool(image), probabilities) : image);
+    return {mean: Float32Array.from(mean(h)), variance: a(h).map(o => minVar + Math.exp(o))};
+  };
 }
 
-function makeDecoder(layers, {decoder_net: net, decoder_layers: hidden, image_shape: shape, num_classes: classes, z_dim: zDim}) {
-  if (net === 'conv') return layers.deconvolutions('decoder', zDim + classes, shape, hidden);
-  const [network, length] = layers.mlp('decoder', [zDim + classes, ...hidden]);
-  return chain([network, layers.linear(`decoder.${2 * hidden.length}`, length, product(shape))]);
-}
-
-function makeFlow(layers, {prior, couplings, coupling_width: width, num_classes: classes, z_dim: zDim}) {
-  const names = Array.from({length: prior === 'flow' ? couplings : 0}, (_, i) => `flow.couplings.${i}`);
-  return names.map(name => layers.coupling(name, zDim, classes, width));
+function makeFlow(layers, {hasFlow}, {couplings, coupling_width: width, num_classes: classes, z_dim: zDim}) {
+  return Array.from({length: hasFlow ? couplings : 0}, (_, i) => layers.coupling(`flow.couplings.${i}`, zDim, classes, width));
 }
 
 // The Python class of this name, as far as reading and drawing go. Images are vectors of pixels in [0, 1], row by row.
 export class CVAE {
-  constructor(config, tensors) {
-    this.config = completeConfig(config);
-    const layers = new Layers(tensors, activations[this.config.activation]);
-    this.classifier = makeClassifier(layers, this.config); // image -> logits of q(y|x)
-    this.encoder = makeEncoder(layers, this.config);       // image and probabilities -> mean of q(z|x,y)
-    this.decoder = makeDecoder(layers, this.config);       // z and probabilities -> logits of p(x|z,y)
-    this.couplings = makeFlow(layers, this.config);        // between z and style, which are the same if there is none
+  constructor(name, config, tensors) {
+    const kind = classes[name], activation = activations[config.activation];
+    if (!kind) throw new Error(`it is a ${name}, expected ${Object.keys(classes).join(' or ')}`);
+    if (!activation) throw new Error(`its activation is ${config.activation}, expected ${Object.keys(activations).join(', ')}`);
+    this.config = config;
+    const layers = new Layers(tensors, activation);
+    this.classifier = makeClassifier(layers, kind, config); // image -> logits of q(y|x)
+    this.encoder = makeEncoder(layers, kind, config);       // image and probabilities -> mean and variance of q(z|x,y)
+    this.decodeMean = layers.decoder(config);               // z and probabilities -> mean of p(x|z,y)
+    this.couplings = makeFlow(layers, kind, config);        // between z and style, which are the same if there is none
+  }
+
+  // Image in, the probability of each class and the posterior out.
+  infer(image) {
+    const pixels = Float32Array.from(image), probabilities = softmax(this.classifier(pixels));
+    return {probabilities, ...this.encoder(pixels, probabilities)};
   }
 
   // Image in, the probability of each class and the style out.
   read(image) {
-    const pixels = Float32Array.from(image), probabilities = softmax(this.classifier(pixels));
-    const z = Float32Array.from(this.encoder(pixels, probabilities));
-    return {probabilities, style: this.couplings.reduce((o, coupling) => coupling.forward(o, probabilities), z)};
+    const {probabilities, mean} = this.infer(image);
+    return {probabilities, style: this.couplings.reduce((o, coupling) => coupling.forward(o, probabilities), mean)};
   }
 
   // Style and probabilities in, the mean image out.
   draw(style, probabilities) {
     const z = this.couplings.reduceRight((o, coupling) => coupling.inverse(o, probabilities), Float32Array.from(style));
-    return this.decoder(concatenate(z, probabilities)).map(sigmoid);
+    return this.decodeMean(z, probabilities);
   }
 
   // From a folder as `save_pretrained` writes it; its config.json may name another file of weights, `weights`.
   static async fromPretrained(folder) {
     const content = await downloadConfig(`${folder}/config.json`);
     const tensors = await downloadTensors(`${folder}/${content.weights ?? 'model.safetensors'}`);
-    try { return new CVAE(content.model, tensors); } catch (e) { throw new Error(`${folder}: ${e.message}`); }
+    try { return new CVAE(content.class, content.model, tensors); } catch (e) { throw new Error(`${folder}: ${e.message}`); }
   }
 }
 
@@ -738,3 +692,5 @@ const css = `
 `;
 
 customElements.define('cvae-explorer', CVAEExplorer);
+
+export {Layers, Pad, downloadTensors, element, product, show}; // for touch.js
