@@ -275,7 +275,7 @@ _Func = TypeVar('_Func', bound=Callable)
 
 def check_model(
     name: str, # what it is, for the error
-    model,
+    model: object,
     expected: type[nn.Module] = nn.Module,
 ):
     "`ValueError` unless it is a model of that class, or one that torch.compile has wrapped."

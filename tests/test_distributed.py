@@ -11,6 +11,7 @@ from cvae_nbdev import load_run
 if not torch.distributed.is_available() or not torch.distributed.is_gloo_available():
     pytest.skip('PyTorch was built without gloo', allow_module_level=True)
 
+pytestmark = pytest.mark.slow
 script,commands = Path(__file__).with_name('a_shared_run.py'), Path(sys.executable).parent
 epochs = 20
 

@@ -4,6 +4,8 @@ import re
 import pytest
 from playwright.sync_api import expect
 
+pytestmark = pytest.mark.slow
+
 from in_browser import run_all_cells,serve_jupyterlab
 
 @pytest.fixture(scope='module')
