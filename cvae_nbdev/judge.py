@@ -38,7 +38,8 @@ class Judge(Pretrained):
 
     def __init__(self, config: JudgeConfig = JudgeConfig()):
         super().__init__()
-        self.config,n_in,layers,(height,width) = config, 1, [], config.image_shape
+        self.config = config
+        n_in,layers,(height,width) = 1, [], config.image_shape
         with quiet_init():
             for i,n in enumerate(config.channels):
                 size,stride = (5 if i == 0 else 3), (1 if i == 2 else 2)
