@@ -24,6 +24,7 @@ from .better import presets
 from .core import (check_choice,check_number,check_seed,check_whole,field_comments,
                              figure_png,parse_setting,pick_device)
 from .data import check_labels,show_grid
+from .distributed import launched,speaks
 from .evaluation import check_sets,evaluate
 from .files import atomic_path,check_out,write_json
 from .judge import judge_in
@@ -32,12 +33,6 @@ from .runs import RunFolder,fingerprint,fit,result_files
 from .sampling import Samples,doubts,generate,infer,random_styles
 from .sources import load_images,read_picture
 from .training import TrainConfig
-
-try: from cvae_nbdev.distributed import launched,speaks
-except ImportError: # while that room is built anew
-    from types import SimpleNamespace
-    def launched(): return SimpleNamespace(rank=int(os.environ.get('RANK', 0)))
-    def speaks(error): return launched().rank == 0
 
 # %% ../nbs/11_cli.ipynb #6ce0b5b6
 def cvae_train(
@@ -60,7 +55,12 @@ def cvae_train(
     pick_device(device)
     check_number('checkpoint_seconds', checkpoint_seconds, zero=True)
     first = launched().rank == 0 # of several processes, one reports
-    if first: _check_run(out, resume, overwrite)
+    if first:
+        if resume and overwrite: raise ValueError('resume or overwrite: choose one of them')
+        folder = RunFolder(out)
+        if folder.files:
+            with folder: pass # is it held by another process?
+        folder.check(resume, overwrite)
     train,valid = (load_images(data, split, image_shape=wanted.image_shape, invert=invert)
                    for split in ('train', 'valid'))
     known = {o: getattr(train, o) for o in ('image_shape', 'num_classes', 'class_names')}
@@ -72,22 +72,6 @@ def cvae_train(
         _say(f'VAE loss {history.vae_loss[-1]:.1f}, digit loss {history.digit_loss[-1]:.2f} nats '
              f'per image, validation accuracy {history.valid_accuracy[-1]:.3f}. '
              f'Look at {Path(out)/"samples.png"}.')
-
-def _check_run(out, resume, overwrite):
-    "`OSError` or `ValueError`, before the images are read, if no run can be written there."
-    folder = RunFolder(out)
-    there,run = ', '.join(folder.files), folder.holds_run()
-    if there:
-        with folder: pass # is it held by another process?
-    if resume and overwrite: raise ValueError('resume or overwrite: choose one of them')
-    if resume and not run: raise FileNotFoundError(f'{folder.path}: holds no run to resume')
-    if there and not run:
-        raise FileExistsError(f'{folder.path}: holds no run, but {there}; choose another folder')
-    if there and not (resume or overwrite):
-        raise FileExistsError(f'{folder.path}: already holds a run; resume or overwrite it, '
-                              'or choose another folder')
-    above = next(o for o in (folder.path, *folder.path.absolute().parents) if o.exists())
-    check_out(above/'config.json') # can it be written?
 
 def _expand(path): return os.path.expanduser(path)
 

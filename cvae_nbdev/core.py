@@ -399,6 +399,7 @@ _Self = TypeVar('_Self', bound='Pretrained')
 class Pretrained(nn.Module):
     "A module with settings that can be saved as a folder and loaded from one."
     config_class: ClassVar[type[Settings]]
+    default_name: ClassVar[str] = 'best' # of the model that is loaded if none is named
     config: Settings
     saved: dict | None = None # the sections of the `config.json` that it was loaded from
 
@@ -432,13 +433,14 @@ class Pretrained(nn.Module):
     @classmethod
     def from_pretrained(
         cls: type[_Self],
-        name: str | Path = 'best',          # a folder, or the name of a bundled model
+        name: str | Path | None = None, # a folder, or a bundled model; None: the default one
         device: str | torch.device = 'cpu', # 'auto': the fastest there is
         dtype: torch.dtype | str | None = None, # of the weights; None: as they were saved
         into: _Self | None = None, # a model made the same way, if it has networks of your own
     ) -> _Self:                    # in eval mode; of the class that the folder names
         "Load a model; `OSError` or `ValueError` for files that are missing, or do not fit."
-        device,folder,dtype = pick_device(device), pretrained_folder(name), _as_dtype(dtype)
+        folder = pretrained_folder(cls.default_name if name is None else name)
+        device,dtype = pick_device(device), _as_dtype(dtype)
         if into is not None: check_model('into', into, cls)
         if (folder/'checkpoint.pt').exists() and not (folder/'config.json').exists():
             raise ValueError(f'{folder}: holds a run that is not finished; resume it first')

@@ -107,7 +107,8 @@ def check_labels(
 
 def _named_labels(labels, names):
     "Names as numbers: a text is a name, or names with commas, or one letter each."
-    if isinstance(labels, np.ndarray) and labels.dtype.kind == 'U': labels = labels.tolist()
+    if isinstance(labels, np.ndarray) and labels.dtype.kind == 'U':
+        labels = labels.tolist()
     if isinstance(labels, str):
         if labels in names: labels = [labels]
         else: labels = labels.split(',') if ',' in labels else list(labels)
@@ -227,7 +228,8 @@ def _in_rows(images):
 
 def _names_of(what, names, count):
     if not hasattr(names, '__len__') or len(names) not in (0, count):
-        raise ValueError(f'{what}_names is {names!r}, expected {count} names, or none')
+        expected = f'{count} names, or none'
+        raise ValueError(f'{what}_names is {names!r}, expected {expected}')
     return list(map(_short, names))
 
 def _short(name): # as it is: a $ is no formula

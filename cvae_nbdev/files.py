@@ -31,7 +31,8 @@ def atomic_path(
     try:
         yield temporary
         if stream:
-            with open(temporary, 'rb') as source, open(path, 'wb') as f: shutil.copyfileobj(source, f)
+            with open(temporary, 'rb') as source, open(path, 'wb') as f:
+                shutil.copyfileobj(source, f)
             return
         with open(temporary, 'rb+') as f: os.fsync(f.fileno())
         _replace(temporary, path)
@@ -157,7 +158,8 @@ def load_tensors(
     if found not in ('', checksum(tensors)):
         raise ValueError(f'{path}: its tensors do not match its checksum')
     for name,o in tensors.items():
-        if not o.isfinite().all(): raise ValueError(f'{path}: {name} has values that are not finite')
+        if not o.isfinite().all():
+            raise ValueError(f'{path}: {name} has values that are not finite')
     return tensors
 
 # %% ../nbs/26_files.ipynb #058d79d4

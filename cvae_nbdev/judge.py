@@ -34,12 +34,13 @@ class JudgeConfig(Settings):
 class Judge(Pretrained):
     "A convolutional classifier of small grey images."
     config_class = JudgeConfig
+    default_name = 'judge'
     config: JudgeConfig
 
     def __init__(self, config: JudgeConfig = JudgeConfig()):
         super().__init__()
-        self.config = config
-        n_in,layers,(height,width) = 1, [], config.image_shape
+        self.config,n_in,layers = config, 1, []
+        height,width = config.image_shape
         with quiet_init():
             for i,n in enumerate(config.channels):
                 size,stride = (5 if i == 0 else 3), (1 if i == 2 else 2)

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor,nn
 
 from .core import (Pretrained,Settings,for_reading,check_names,check_whole,
-                             choice,init_weights,quiet_init,seed_range)
+                             choice,init_weights,quiet_init,seed_range,what_is)
 
 # %% ../nbs/01_model.ipynb #323e77d3
 class Posterior(NamedTuple):
@@ -92,6 +92,8 @@ def mlp(
 # %% ../nbs/01_model.ipynb #9dfee60a
 def _width(name, network, x, expected=None):
     "How many numbers a network gives for a row; `ValueError` unless as expected."
+    if not isinstance(network, nn.Module):
+        raise ValueError(f'the {name} is {what_is(network)}, expected a module')
     x = x.to(next(network.parameters(), x))
     try:
         with torch.no_grad(): y = for_reading(network)(x)

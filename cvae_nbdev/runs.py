@@ -22,11 +22,11 @@ import torch
 from torch import Tensor
 
 from .core import (check_number,check_whole,from_dict,load_weights,
-                             pretrained_folder,read_config,versions)
+                             pretrained_folder,read_config,versions,what_is)
 from .data import ImageSet
 from .distributed import device_of,from_rank_0,join,shared,together
-from .files import (atomic_path,load_tensors,read_json,remove_leftovers,save_tensors,
-                              sync_folder,write_json)
+from .files import (atomic_path,check_out,load_tensors,read_json,remove_leftovers,
+                              save_tensors,sync_folder,write_json)
 from .model import CVAE
 from .training import History,TrainConfig,Trainer,plot_losses,plot_samples
 
@@ -190,7 +190,8 @@ class RunFolder:
     "The folder of a run, held by one process while the block lasts; `OSError` if another holds it."
     def __init__(self, path: str | Path): # made if need be
         from filelock import FileLock
-        if not str(path): raise ValueError('the name of the run folder is empty')
+        if not isinstance(path, (str, Path)) or not str(path):
+            raise ValueError(f'run_dir is {what_is(path)}, expected the name of a folder')
         self.path = Path(path).expanduser()
         self.checkpoint = self.path/'checkpoint.pt'
         self.lock = FileLock(self.path/'.lock', timeout=0)
@@ -219,13 +220,8 @@ class RunFolder:
         self.lock.release()
         with suppress(OSError): self.path.rmdir()         # only if nothing is in it
 
-    def open(
-        self,
-        trainer: Trainer,
-        resume: bool = False,    # go on with the run that is there?
-        overwrite: bool = False, # replace it?
-    ):
-        "Prepare the folder; `OSError` or `ValueError` if it cannot be, which leaves it as it was."
+    def check(self, resume: bool = False, overwrite: bool = False) -> list[str]:
+        "The files of the run that is there; `OSError` if nothing can be written in its place."
         there,run = self.files, self.holds_run()
         if resume and not run: raise FileNotFoundError(f'{self.path}: holds no run to resume')
         if there and not run:
@@ -234,6 +230,18 @@ class RunFolder:
         if there and not (resume or overwrite):
             remedy = 'resume or overwrite it, or choose another folder'
             raise FileExistsError(f'{self.path}: already holds a run; {remedy}')
+        above = next(o for o in (self.path, *self.path.absolute().parents) if o.exists())
+        check_out(above/'config.json') # can it be written?
+        return there
+
+    def open(
+        self,
+        trainer: Trainer,
+        resume: bool = False,    # go on with the run that is there?
+        overwrite: bool = False, # replace it?
+    ):
+        "Prepare the folder; `OSError` or `ValueError` if it cannot be, which leaves it as it was."
+        there = self.check(resume, overwrite)
         self.description = describe(trainer)
         if resume:
             source,state = self._read_state(trainer)

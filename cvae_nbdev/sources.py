@@ -20,7 +20,7 @@ from fastcore.xdg import xdg_cache_home
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from .core import check_choice,check_sizes
+from .core import check_choice,check_sizes,what_is
 from .files import atomic_path,bundled,read_json,write_json
 from .data import ImageSet
 
@@ -145,7 +145,7 @@ def as_grey(
     return Image.alpha_composite(white, picture.convert('RGBA')).convert('L')
 
 def _eight_bits(x):
-    "Numbers of any type in 0..255, by the range that they span; `ValueError` where that is unclear."
+    "Numbers of any type in 0..255, by the range that they span; `ValueError` if that is unclear."
     low,high = float(x.min()), float(x.max())
     top = next((o for o in (1, 255, 1023, 4095, 65535) if high <= o), None)
     if not low >= 0 or top is None: raise ValueError(f'its numbers go from {low:.4g} to {high:.4g}')
@@ -349,7 +349,8 @@ def _open_arrays(folder, name):
         names = about.get('class_names') or [str(i) for i in range(int(labels.max(initial=0)) + 1)]
         return ImageSet(torch.from_numpy(images), torch.from_numpy(np.array(labels)), names, name,
                         about.get('inverted', False))
-    except (ValueError, TypeError, AttributeError) as e: raise ValueError(f'{folder}: {e}') from None
+    except (ValueError, TypeError, AttributeError) as e:
+        raise ValueError(f'{folder}: {e}') from None
 
 # %% ../nbs/21_sources.ipynb #cb15a9ec
 def load_images(
@@ -361,6 +362,8 @@ def load_images(
 ) -> ImageSet:
     "Labelled images; `ValueError` for an unknown name, `OSError` if they cannot be read."
     check_choice('split', split, splits)
+    if not isinstance(name, (str, Path)):
+        raise ValueError(f'name is {what_is(name)}, expected that of a set, or a folder')
     known,path = ('mnist', *torchvision_sets), Path(name).expanduser()
     if str(name) and path.is_dir():
         if name in known: raise ValueError(f'{name} is the name of a set and of a folder here; '

@@ -20,12 +20,11 @@ import torch
 from torch import Tensor
 from traitlets import Tuple
 
-from .core import (check_model,check_number,check_seed,field_comments,figure_png,
-                             in_eval_mode,parse_setting,pick_device,what_is)
+from .core import (check_model,check_number,check_rows,check_seed,field_comments,
+                             figure_png,in_eval_mode,parse_setting,pick_device,what_is)
 from .data import ImageSet,as_floats,check_data,check_images,check_labels,mosaic
 from .model import CVAE
-from .sampling import (as_styles,doubts,generate,infer,random_styles,reconstruct,
-                                 restyle)
+from .sampling import doubts,generate,infer,random_styles,reconstruct,restyle
 from .sources import load_images
 from .training import Recipe,Trainer,plot_losses,plot_samples
 
@@ -53,7 +52,8 @@ def draw_mixed(
     labels = check_labels([label, other], model.config.class_names)
     share = check_number('share', share, high=1, zero=True)
     probs = model.one_hot(labels) # [2, num_classes]
-    return model.draw(as_styles(model, style)[:1], probs[:1].lerp(probs[1:], share))
+    styles = check_rows('style', style, model.config.z_dim).to(model.device, model.dtype)
+    return model.draw(styles[:1], probs[:1].lerp(probs[1:], share))
 
 # %% ../nbs/10_widgets.ipynb #6448d353
 def _png(picture):

@@ -107,7 +107,7 @@ def test_the_digit_is_kept_from_page_to_page(open_view, digit):
     other.wait_for_selector('.digits')
     assert torch.allclose(seen(other), seen(page), atol=0.02)
     other.get_by_role('button', name='Clear').click()
-    assert other.get_by_text('Draw a digit on the black square.').is_visible()
+    other.get_by_text('Draw a digit on the black square.').wait_for()
 
 def test_a_missing_model_is_a_sentence(browser, address):
     page = browser.new_page()

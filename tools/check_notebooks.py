@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import median,quantiles
 
 package = 'cvae_nbdev'
-longest_line,longest_tutorial_line,long_cell,cells_to_example = 100, 86, 40, 6 # a page shows 86 characters uncut
+longest_line,longest_tutorial_line,long_cell,cells_to_example = 100, 86, 40, 12 # a page shows 86 characters uncut
 tutorial = 'core', 'data', 'losses', 'model', 'training' # of the modules: what these import, and nothing else, is taught
 nameless = {'__getitem__', '__repr__', '__enter__', '__exit__', 'forward', '_repr_markdown_'} # called without their names
 is_example = re.compile(r'\b(assert|expect_fail|test_\w+)\b').search
@@ -53,9 +53,10 @@ class Page:
         "Pairs of a cell and a public definition of which no asserted example follows soon: of itself, or of what uses it beside it."
         for i,cell in enumerate(self.code):
             following = self.code[i + 1:i + 1 + cells_to_example]
-            beside = [*self.code[max(i - cells_to_example, 0):i], *following]
+            beside = [*self.code[max(i - cells_to_example, 0):i + 1], *following]
             for name in cell.public:
-                names = {name, *(user for o in beside if o.exported and o.mentions(name) for user in o.public)}
+                users = (user for o in beside if o.mentions(name) for user in (o.public if o.exported else re.findall(r'^def (\w+)', o.source, re.M)))
+                names = {name, *users}
                 if not any(o.shows(names) for o in following): yield cell, name
 
     def problems(self):

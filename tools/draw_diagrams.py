@@ -123,7 +123,29 @@ def reparameterization():
     d.arrow('noise', 'trick z')
     return d
 
+def coupling():
+    d = Drawing(800, 256)
+    d.box('z', 50, 104, 'z', width=60)
+    d.box('a', 172, 32, 'half a', width=84)
+    d.box('digit', 172, 104, 'digit y', width=84)
+    d.box('b', 172, 176, 'half b', width=84)
+    d.box('network', 332, 104, 'small network', 'network', width=124)
+    d.box('kept', 510, 32, 'a, unchanged', width=164)
+    d.box('moved', 510, 176, 'b\u2032 = b · exp(s) + t', width=164)
+    d.box('style', 712, 104, '(a, b\u2032), reversed', width=150)
+    d.arrow('z', 'a', leave='up', reach='left')
+    d.arrow('z', 'b', leave='down', reach='left')
+    d.arrow('digit', 'network')
+    d.arrow('a', 'network', leave='right', reach='up')
+    d.arrow('a', 'kept')
+    d.arrow('network', 'moved', leave='right', reach='up')
+    d.arrow('b', 'moved')
+    for o in ('kept', 'moved'): d.arrow(o, 'style')
+    d.box('forward', 208, 234, 'from z to the style: log |det| = sum of s  \u2192', width=350)
+    d.box('inverse', 600, 234, '\u2190  from the style to z: b = (b\u2032 \u2212 t) · exp(\u2212s)', width=380)
+    return d
+
 if __name__ == '__main__':
     for name,draw in (('model_training', training), ('model_reading', reading), ('model_generating', generating),
-                      ('reparameterization', reparameterization)):
+                      ('reparameterization', reparameterization), ('coupling', coupling)):
         Path(f'nbs/images/{name}.svg').write_text(draw().svg(), encoding='utf-8')

@@ -43,7 +43,8 @@ def to_markdown(notebook):
     resources = {'output_files_dir': 'README_files', 'unique_key': 'picture'}
     body,resources = MarkdownExporter(config=config).from_notebook_node(notebook, resources)
     for name,alt in alt_texts.items(): body = body.replace(f'![png]({name})', f'![{alt}]({name})')
-    body = re.sub(r'\]\((\w+\.ipynb)', r'](nbs/\1', body)  # a page of the site is a notebook of the repository,
+    body = re.sub(r'\]\((\w+\.(?:ipynb|qmd)|images/)', r'](nbs/\1', body)  # a page of the site is a notebook of the repository,
+    body = re.sub(r'\{fig-alt="[^"]*"\}', '', body)           # Quarto's, which a README would show
     pages = {o.stem.split('_', 1)[-1]: o for o in Path('nbs').glob('*.ipynb')}
     body = re.sub(r'\]\(/(\w+)\.html#\w+\)', lambda m: f']({pages[m[1]].as_posix()})', body)  # and so is the target of nbdev's links
     body = '\n'.join(o.rstrip() for o in body.splitlines())

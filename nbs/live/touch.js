@@ -18,6 +18,8 @@ const css = `
   .pen { position: absolute; width: .9rem; height: .9rem; translate: -50% -50%; border: 2px solid var(--accent); border-radius: 50%; pointer-events: none; visibility: hidden; }
   .pen.down { background: var(--accent); }
   canvas:focus-visible + .pen { visibility: visible; }
+  .hint { position: absolute; inset: 45% 0 auto; text-align: center; color: #bbb; pointer-events: none; }
+  [hidden] { display: none; }
   .digits { display: grid; grid-template-columns: repeat(10, minmax(0, 4rem)); gap: .2rem; text-align: center; }
   .digits .chosen { outline: 2px solid var(--accent); }
   .pair { display: grid; grid-template-columns: repeat(2, 6rem); gap: .5rem; }
