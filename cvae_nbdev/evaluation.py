@@ -70,6 +70,7 @@ def check_sets(
 # %% ../nbs/29_report.ipynb #a4f374e1
 def _judge_for(model, train, judge, progress):
     "The judge given, the bundled one, or a new one; on the model's device."
+    if judge is not None: check_model('judge', judge, Judge)
     def misfit(judge): # the name of what differs; '': nothing
         names = 'image_shape', 'class_names'
         return next((o for o in names if getattr(judge.config, o) != getattr(model.config, o)), '')
@@ -153,6 +154,7 @@ class Evaluation:
         seed: int = 0,                 # of all random numbers
         progress: bool = False,        # show progress bars
     ):
+        check_model('model', model, CVAE)
         self.model,self.sizes,self.seed,self.progress = model, sizes, check_seed(seed), progress
         test,self.train = check_sets(model, test, train)
         self.test = self.some(test, sizes.test_images, 'test').to(model.device)
@@ -223,11 +225,11 @@ class Evaluation:
         asked,labels = self.samples.labels, self.test.labels
         distance = bootstrap(frechet_distance, drawn, real, seed=self.seed)
         measures = Measures(squared_frechet_distance=distance.beside(
-            frechet_distance(other, real), 'training images, as many of each class'))
+            frechet_distance(other, real), 'training images'))
         drawn,other = drawn[_in_proportion(asked, labels)], other[_in_proportion(classes, labels)]
         natural = bootstrap(frechet_distance, drawn, real, seed=self.seed)
         measures['squared_frechet_distance_natural_proportions'] = natural.beside(
-            frechet_distance(other, real), 'training images in the same proportions')
+            frechet_distance(other, real), 'training images')
         return measures
 
     def diversity(self) -> Measures:
@@ -346,7 +348,6 @@ def evaluate(
     progress: bool = True,         # show progress bars
 ) -> Report:
     "Measure a model in all ways; `ValueError` if the parts do not fit, or the judge errs much."
-    check_model('model', model, CVAE)
     sizes = quick_sizes if quick else Sizes()
     return Evaluation(model, test, train, judge, sizes, seed, progress).report()
 
@@ -355,11 +356,11 @@ class _Table(str):
     def _repr_markdown_(self): return str(self)
 
 def compare(**reports: Report) -> str:
-    "A table in Markdown, a column for each report by name, and the reference of the last one."
+    "A table in Markdown: a column for each report by name, and the reference of the last one."
     def shown(o):
         return f'{o.value:.4g}' + ('' if o.low is None else f' ± {(o.high - o.low)/2:.1g}')
-    columns = ' | '.join(reports)
-    rows = [f'measure | {columns} | reference', ':-- | ' + '--: | '*len(reports) + ':--']
+    columns = [*reports, f'reference of {list(reports)[-1]}']
+    rows = [f'measure | {" | ".join(columns)}', ':-- | ' + '--: | '*len(reports) + ':--']
     for name,last in list(reports.values())[-1].measures.items():
         values = [shown(o[name]) if name in o.measures else '' for o in reports.values()]
         beside = '' if last.reference is None else f'{last.reference:.3g} ({last.reference_name})'
