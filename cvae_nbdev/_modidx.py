@@ -394,6 +394,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                                                                                       'cvae_nbdev/training.py'),
                                      'cvae_nbdev.training.History.append': ('training.html#history.append', 'cvae_nbdev/training.py'),
                                      'cvae_nbdev.training.Recipe': ('training.html#recipe', 'cvae_nbdev/training.py'),
+                                     'cvae_nbdev.training.Recipe.__repr__': ('training.html#recipe.__repr__', 'cvae_nbdev/training.py'),
                                      'cvae_nbdev.training.TrainConfig': ('training.html#trainconfig', 'cvae_nbdev/training.py'),
                                      'cvae_nbdev.training.Trainer': ('training.html#trainer', 'cvae_nbdev/training.py'),
                                      'cvae_nbdev.training.Trainer.__init__': ('training.html#trainer.__init__', 'cvae_nbdev/training.py'),

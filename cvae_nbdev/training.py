@@ -240,6 +240,10 @@ class Recipe(NamedTuple):
     trainer: type[Trainer] = Trainer
     training: TrainConfig = TrainConfig()
 
+    def __repr__(self): # as you would type it
+        parts = (o.__name__ if isinstance(o, type) else repr(o) for o in self)
+        return f'Recipe({", ".join(parts)})'
+
 # %% ../nbs/03_training.ipynb #cee5af4e
 def plot_losses(
     history: History,
