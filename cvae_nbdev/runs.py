@@ -391,7 +391,7 @@ def fit(
     world = join() # as many as torchrun has started
     if world.world_size > 1: trainer = shared(trainer)
     if isinstance(model, CVAE): model.to(device_of(world, device))
-    t = trainer(model, train, valid, trainer.config_class() if config is None else config)
+    t = trainer(model, train, valid, config)
     if compile: t.loss = compiled(t.loss)
     first = world.rank == 0 # it alone writes and shows the bar
     folder = RunFolder(run_dir) if run_dir is not None and first else nullcontext()

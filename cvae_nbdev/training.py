@@ -117,7 +117,8 @@ class TrainingLoop:
     config_class: type[TrainConfig] = TrainConfig
 
     def __init__(self, model: CVAE, train: ImageSet, valid: ImageSet,
-                 config: TrainConfig = TrainConfig()):
+                 config: TrainConfig | None = None): # None: the trainer's defaults
+        config = self.config_class() if config is None else config
         _check_parts(self, model, train, valid, config)
         self.model, self.config = model, config
         self.train_set = train.to(model.device)
@@ -182,7 +183,7 @@ class Trainer(TrainingLoop):
     can_be_extended = True # continued for more epochs, is it as one longer run?
 
     def __init__(self, model: CVAE, train: ImageSet, valid: ImageSet,
-                 config: TrainConfig = TrainConfig()):
+                 config: TrainConfig | None = None):
         super().__init__(model, train, valid, config)
         self.history, self.samples = History(), self.sample()[None][:0]
 
