@@ -69,6 +69,8 @@ def cvae_loss(
     digit_weight: float, # of the cross-entropy
 ) -> CVAELoss:           # scalars
     "All terms of the loss: sums over pixels or dimensions, means over the batch."
+    if output.class_logits is None:
+        raise ValueError('the model was told the labels, and gave no class_logits')
     reconstruction = gaussian_nll(x, output.x_mean, output.pixel_std).mean()
     kl = prior_term(output).mean()
     digit_loss = digit_weight*class_nll(output.class_logits, labels).mean()

@@ -9,7 +9,7 @@ __all__ = ['Posterior', 'CVAEConfig', 'mlp', 'Networks', 'CVAEOutput', 'Reading'
 from dataclasses import dataclass,field
 from itertools import pairwise
 from math import log,pi,prod
-from typing import ClassVar,NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor,nn
@@ -110,7 +110,6 @@ class Networks(Pretrained):
     "The three networks of the model, made as the settings say, or handed in."
     config_class = CVAEConfig
     config: CVAEConfig
-    trained_by: ClassVar[str] = 'Trainer' # or a subclass of it
 
     def __init__(
         self,
