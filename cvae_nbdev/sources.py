@@ -4,13 +4,13 @@
 
 # %% auto #0
 __all__ = ['mnist_md5', 'splits', 'torchvision_sets', 'idx_shape', 'parse_idx', 'read_idx', 'split_part', 'load_mnist',
-           'cache_folder', 'load_torchvision', 'as_grey', 'read_picture', 'cut_out', 'covering', 'centred',
-           'load_folder', 'save_arrays', 'load_images']
+           'cache_folder', 'load_torchvision', 'as_grey', 'read_with_notice', 'read_picture', 'load_folder',
+           'save_arrays', 'load_images']
 
 # %% ../nbs/21_sources.ipynb #f9066f16
 import hashlib,lzma,re,struct,warnings
 from functools import partial
-from math import ceil,floor,prod
+from math import prod
 from pathlib import Path
 from zlib import crc32
 
@@ -138,11 +138,17 @@ def load_torchvision(
 def as_grey(
     picture, # a Pillow image
 ):           # a Pillow image of mode 'L'
-    "A picture in greys, 8 bits a pixel; where it is transparent, white shows through."
+    "A picture in greys, 8 bits a pixel; transparent, it lies on white, or black if its ink is light."
     from PIL import Image
     if picture.mode[0] in 'IF': picture = Image.fromarray(_eight_bits(np.asarray(picture)))
-    white = Image.new('RGBA', picture.size, 'white')
-    return Image.alpha_composite(white, picture.convert('RGBA')).convert('L')
+    if not picture.has_transparency_data: return picture.convert('RGB').convert('L')
+    picture = picture.convert('RGBA')
+    grey,alpha = np.asarray(picture.convert('L')), np.asarray(picture.getchannel('A'))
+    edge = np.concatenate([alpha[0], alpha[-1], alpha[:, 0], alpha[:, -1]])
+    on_nothing = alpha.any() and np.median(edge) < 128
+    light = on_nothing and np.average(grey, weights=alpha) > 170
+    ground = Image.new('RGBA', picture.size, 'black' if light else 'white')
+    return Image.alpha_composite(ground, picture).convert('L')
 
 def _eight_bits(x):
     "Numbers of any type in 0..255, by the range that they span; `ValueError` if that is unclear."
@@ -153,70 +159,41 @@ def _eight_bits(x):
     return ((x*255).round() if top == 1 else x*256 // (top + 1)).astype(np.uint8)
 
 # %% ../nbs/21_sources.ipynb #3ac5b1c2
-def read_picture(
+def read_with_notice(
     path: str | Path,             # any picture file that Pillow reads
-    image_shape: tuple[int, int], # height and width to resize to
-    invert: bool = False,         # for dark ink on a light ground
-    centre: bool = False,         # fit what is drawn into the middle, as in MNIST
-) -> Tensor:                      # uint8 `[H, W]`
+    image_shape: tuple[int, int], # height and width of the result
+    invert: bool | None = None,   # for dark ink on a light ground; None: no, or with centre, as found
+    centre: bool = False,         # find one digit, and lay it out as in MNIST
+) -> tuple[Tensor, str]:          # uint8 `[H, W]`, and what is to be said about the picture, or ''
     "A picture file as a grey image; `OSError` if it is missing, `ValueError` if it is no picture."
     from PIL import Image,ImageOps
     height,width = image_shape
     if not Path(path).is_file(): raise FileNotFoundError(f'{path}: no such file')
     try:
-        with Image.open(path) as file: grey = as_grey(ImageOps.exif_transpose(file))
-        if not centre: grey = grey.resize((width, height), Image.Resampling.BILINEAR)
+        with Image.open(path) as file:
+            if centre: file.draft(None, (1400, 1400)) # the decoder of JPEG shrinks as it reads
+            grey = as_grey(ImageOps.exif_transpose(file))
+        if centre: grey = grey.reduce(max(1, max(grey.size)//1400))
+        else: grey = grey.resize((width, height), Image.Resampling.BILINEAR)
     except Exception as e: # whatever a decoder meets in arbitrary bytes
         raise ValueError(f'{path}: cannot be read as a picture ({e})') from None
     image = torch.from_numpy(np.array(grey))
-    if invert: image = 255 - image
-    try: return centred(image, image_shape) if centre else image
+    if not centre: return (255 - image if invert else image), ''
+    from cvae_nbdev.photographs import as_mnist,find_digit # here, since scipy takes long to import
+    try: digit = find_digit(image, invert)
     except ValueError as e: raise ValueError(f'{path}: {e}') from None
+    by_itself = ['dark ink on a light ground, so it was inverted']*(invert is None and digit.inverted)
+    return as_mnist(digit.ink, image_shape), '; '.join(by_itself + digit.doubts)
 
-# %% ../nbs/21_sources.ipynb #6c2045d1
-def cut_out(
-    picture: Tensor, # uint8 `[H, W]`, light ink on a dark ground
-) -> Tensor:         # float32 `[h, w]`, 0 where the ground is, 1 where the ink is lightest
-    "The box around the ink of a picture; `ValueError` if there is none."
-    x = picture.float()
-    edge = torch.cat([x[0], x[-1], x[:, 0], x[:, -1]])
-    low,ground,high = (edge.kthvalue(max(1, len(edge)*i//4)).values for i in (1, 2, 3))
-    ink = torch.where(x - ground > 5*(high - low), x - ground, 0)
-    if not ink.any():
-        raise ValueError('shows no ink lighter than its ground; is it to be inverted?')
-    rows,columns = (ink.sum(dim).nonzero().flatten() for dim in (1, 0))
-    return ink[rows[0]:rows[-1] + 1, columns[0]:columns[-1] + 1]/ink.max()
-
-# %% ../nbs/21_sources.ipynb #1186dd4e
-def covering(
-    pixels: int, # in a row of the large image
-    cells: int,  # in a row of the small one
-    size: float, # of a cell, in pixels
-) -> Tensor:     # float32 `[cells, pixels]`
-    "What share of each cell each pixel takes."
-    i = torch.arange(pixels, device='cpu', dtype=torch.float32)
-    k = torch.arange(cells, device='cpu', dtype=torch.float32)[:, None]
-    return (torch.minimum(i + 1, (k + 1)*size) - torch.maximum(i, k*size)).clamp(min=0)/size
-
-# %% ../nbs/21_sources.ipynb #e4d55763
-def centred(
-    picture: Tensor,              # uint8 `[H, W]`, light ink on a dark ground
+# %% ../nbs/21_sources.ipynb #b32a2729
+def read_picture(
+    path: str | Path,             # any picture file that Pillow reads
     image_shape: tuple[int, int], # height and width of the result
-) -> Tensor:                      # uint8, in that shape
-    "The ink of a picture, 20 of 28 pixels long, its centre of mass in the middle."
-    ink = cut_out(picture)
-    longer = max(1, round(min(image_shape)*20/28))
-    size = max(ink.shape)/longer
-    cells = [min(longer, ceil(o/size - 1e-6)) for o in ink.shape] # in spite of rounding
-    down,across = (covering(o, n, size) for o,n in zip(ink.shape, cells))
-    small,image = down @ ink @ across.T, torch.zeros(image_shape, device='cpu')
-    def start(dim): # of the small image in the whole one, such that no ink is lost
-        mass = small.sum(1 - dim)
-        mean = (mass @ torch.arange(len(mass), device='cpu', dtype=mass.dtype)/mass.sum()).item()
-        return min(max(image_shape[dim]//2 - floor(mean + 0.5), 0), image_shape[dim] - len(mass))
-    top,left = start(0), start(1)
-    image[top:top + cells[0], left:left + cells[1]] = small
-    return (255*image).round().byte()
+    invert: bool | None = None,   # for dark ink on a light ground; None: no, or with centre, as found
+    centre: bool = False,         # find one digit, and lay it out as in MNIST
+) -> Tensor:                      # uint8 `[H, W]`
+    "A picture file as a grey image; `OSError` if it is missing, `ValueError` if it is no picture."
+    return read_with_notice(path, image_shape, invert, centre)[0]
 
 # %% ../nbs/21_sources.ipynb #489d8b46
 _split_names = {'train': 'train', 'training': 'train', 'valid': 'valid', 'validation': 'valid',
