@@ -32,7 +32,7 @@ from .judge import judge_in
 from .model import CVAE,CVAEConfig
 from .runs import RunFolder,fingerprint,fit,result_files
 from .sampling import Samples,doubts,generate,infer,random_styles
-from .sources import load_images,read_picture
+from .sources import load_images,read_with_notice
 from .training import TrainConfig
 
 # %% ../nbs/11_cli.ipynb #6ce0b5b6
@@ -153,10 +153,14 @@ def cvae_infer(
     for path in paths:
         if os.path.isdir(path): raise IsADirectoryError(f'{path}: is a folder, expected a picture')
     model = CVAE.from_pretrained(run, device)
-    c,exchanged = model.config, invert != _trained_on(model, run)[1]
-    pictures = [read_picture(o, c.image_shape, exchanged, centre) for o in paths]
-    read = infer(model, torch.stack(pictures))
-    reasons = zip(doubts(read)) # what the pictures themselves say is a further list in this zip
+    c,(data,inverted) = model.config, _trained_on(model, run)
+    exchanged = None if centre and not invert else invert != inverted # None: as it is found
+    images,notices = zip(*(read_with_notice(o, c.image_shape, exchanged, centre) for o in paths))
+    from cvae_nbdev.photographs import oddities # here, since scipy takes long to import
+    if not centre and data.split('-')[0] in ('mnist', 'qmnist', 'emnist'):
+        notices = ['; '.join(oddities(o)) for o in images]
+    read = infer(model, torch.stack(images))
+    reasons = zip(notices, doubts(read))
     names = 'probabilities', 'style', 'z_mean', 'z_var'
     rows = zip(*(o.tolist() for o in (read.probs, read.style, read.z_mean, read.z_var)))
     found = []
