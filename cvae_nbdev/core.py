@@ -26,7 +26,8 @@ import torch
 from torch import Tensor,nn
 
 import cvae_nbdev
-from .files import (as_path,atomic_path,bundled,checksum,load_tensors,read_json,tensor_bytes,
+from .files import (as_path,atomic_path,bundled,checksum,load_tensors,read_json,
+                              tensor_bytes,
                               write_json)
 
 # %% ../nbs/20_core.ipynb #367d2227
@@ -289,7 +290,7 @@ def check_model(
 def full_precision(
     module: nn.Module,
 ): # context manager
-    "Within the block, autocast is off on the device of a module, whatever the caller has switched on."
+    "Within the block, autocast is off on the device of a module, whatever the caller has."
     device = next((o.device.type for o in module.parameters()), 'cpu')
     return torch.autocast(device, enabled=False)
 

@@ -22,7 +22,8 @@ def gaussian_nll(
     std: float | Tensor, # of every pixel, a positive number
 ) -> Tensor:        # `[B]` nats
     "-log N(x; x_mean, std²), summed over pixels, with its constant terms."
-    squared_error = F.mse_loss(in_full(x_mean), in_full(x), reduction='none').flatten(1)
+    x_mean, x = in_full(x_mean), in_full(x)
+    squared_error = F.mse_loss(x_mean, x, reduction='none').flatten(1) # [B, H*W]
     log_std = std.log() if isinstance(std, Tensor) else log(std)
     constant = squared_error.shape[1]*(log_std + 0.5*log(2*pi))
     return squared_error.sum(-1)/(2*std**2) + constant

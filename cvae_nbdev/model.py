@@ -15,7 +15,8 @@ import torch
 from torch import Tensor,nn
 
 from .core import (Pretrained,Settings,for_reading,check_names,check_whole,
-                             choice,in_full,init_weights,quiet_init,seed_range,what_is)
+                             choice,in_full,init_weights,quiet_init,seed_range,
+                             what_is)
 
 # %% ../nbs/01_model.ipynb #323e77d3
 class Posterior(NamedTuple):

@@ -165,8 +165,8 @@ def _strokes(ink, seen, noise):
                                                   or weight[~keep].max(initial=0) > 0.15*weight[i]),
             'hardly stands out from its ground': level < 1.8*least,
             'is wider than high': wide > 1.5*high}
-    return SimpleNamespace(mask=np.append(False, keep)[p.number], level=level, digits=1 + others.sum(),
-                           mass=held*(0.01 if p.edge[i] else 1), purity=held/whole,
+    return SimpleNamespace(mask=np.append(False, keep)[p.number], level=level,
+                           digits=1 + others.sum(), mass=held*(0.01 if p.edge[i] else 1), purity=held/whole,
                            doubts=[o for o in said if said[o]])
 
 # %% ../nbs/30_photographs.ipynb #9a18e978
@@ -201,7 +201,9 @@ def find_digit(
             light = max(0.05, (ground if dark else 1 - ground)[seen].mean())
             try: s = _strokes(_ink_of(work, ground, dark)*seen, seen, noise/light)
             except ValueError as e: why.append(str(e))
-            else: found.append((s.mass*light**3*s.purity**2, len(found), s, dark, ground, noise/light))
+            else:
+                score = s.mass*light**3*s.purity**2
+                found.append((score, len(found), s, dark, ground, noise/light))
     if not found: raise ValueError(max(why))
     score,_,s,dark,ground,noise = max(found)
     if s.digits > 1: raise ValueError(f'shows {s.digits} digits or more')
@@ -216,7 +218,7 @@ def find_digit(
 
 # %% ../nbs/30_photographs.ipynb #1ddf1f27
 def _covering(pixels, cells, size):
-    "What share of each of some cells each pixel takes, `[cells, pixels]`; size: of a cell, in pixels."
+    "What share of each cell, so many pixels in size, each pixel takes, `[cells, pixels]`."
     i,k = np.arange(pixels), np.arange(cells)[:, None]
     return (np.minimum(i + 1, (k + 1)*size) - np.maximum(i, k*size)).clip(min=0)/size
 
@@ -225,7 +227,7 @@ def _stroke_width(ink): # in pixels
     return 2*1.27*on.sum()/max(1, (on[1:] ^ on[:-1]).sum() + (on[:, 1:] ^ on[:, :-1]).sum())
 
 def as_mnist(
-    ink: Tensor,                  # float `[h, w]` in [0, 1], 0 where the ground is; it fills its box
+    ink: Tensor,                  # float `[h, w]` in [0, 1], 0 for the ground; it fills its box
     image_shape: tuple[int, int], # height and width of the result
 ) -> Tensor:                      # uint8, in that shape
     "The ink 20 of 28 pixels long, its centre of mass in the middle."
@@ -274,7 +276,8 @@ def oddities(
     long = max((o.max() - o.min() + 1).item() for o in sides)
     usual = round(min(x.shape)*20/28)
     if long < 0.7*usual: found.append(f'its ink is {long} pixels long, {usual} are usual')
-    middle = [(ink.sum(1 - d) @ torch.arange(n, device='cpu')/ink.sum()).item() for d,n in enumerate(x.shape)]
+    middle = [(ink.sum(1 - d) @ torch.arange(n, device='cpu')/ink.sum()).item()
+              for d,n in enumerate(x.shape)]
     if max(abs(o - n/2) for o,n in zip(middle, x.shape)) > 0.12*min(x.shape):
         found.append('its ink is not in the middle')
     return found

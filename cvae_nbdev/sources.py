@@ -124,7 +124,7 @@ def _load_torchvision(name, split, root=None):
 def as_grey(
     picture, # a Pillow image
 ):           # a Pillow image of mode 'L'
-    "A picture in greys, 8 bits a pixel; transparent, it lies on white, or black if its ink is light."
+    "A picture in greys, 8 bits a pixel; what is transparent shows white, or black below light ink."
     from PIL import Image
     if picture.mode[0] in 'IF': picture = Image.fromarray(_eight_bits(np.asarray(picture)))
     if not picture.has_transparency_data: return picture.convert('RGB').convert('L')
@@ -148,7 +148,7 @@ def _eight_bits(x):
 def read_with_notice(
     path: str | Path,             # any picture file that Pillow reads
     image_shape: tuple[int, int], # height and width of the result
-    invert: bool | None = None,   # for dark ink on a light ground; None: no, or with centre, as found
+    invert: bool | None = None,   # for dark ink on a light ground; None: as found, with centre
     centre: bool = False,         # find one digit, and lay it out as in MNIST
 ) -> tuple[Tensor, str]:          # uint8 `[H, W]`, and what is to be said about the picture, or ''
     "A picture file as a grey image; `OSError` if it is missing, `ValueError` if it is no picture."
@@ -168,14 +168,15 @@ def read_with_notice(
     from cvae_nbdev.photographs import as_mnist,find_digit # here, since scipy takes long to import
     try: digit = find_digit(image, invert)
     except ValueError as e: raise ValueError(f'{path}: {e}') from None
-    by_itself = ['dark ink on a light ground, so it was inverted']*(invert is None and digit.inverted)
+    found = invert is None and digit.inverted
+    by_itself = ['dark ink on a light ground, so it was inverted']*found
     return as_mnist(digit.ink, image_shape), '; '.join(by_itself + digit.doubts)
 
 # %% ../nbs/21_sources.ipynb #b32a2729
 def read_picture(
     path: str | Path,             # any picture file that Pillow reads
     image_shape: tuple[int, int], # height and width of the result
-    invert: bool | None = None,   # for dark ink on a light ground; None: no, or with centre, as found
+    invert: bool | None = None,   # for dark ink on a light ground; None: as found, with centre
     centre: bool = False,         # find one digit, and lay it out as in MNIST
 ) -> Tensor:                      # uint8 `[H, W]`
     "A picture file as a grey image; `OSError` if it is missing, `ValueError` if it is no picture."

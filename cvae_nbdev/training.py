@@ -99,14 +99,15 @@ def _normalizes(o): return isinstance(o, nn.modules.batchnorm._BatchNorm)
 
 @torch.no_grad()
 def _try_one(model, data):
-    "`ValueError` unless a model, of which this takes a copy, can be trained with one image."
+    "`ValueError` unless a model, here a copy, can be trained with one image."
     model = deepcopy(model).train()
     noise = torch.zeros(1, model.config.z_dim).to(model.device, model.dtype)
     for x,_ in data.to(model.device).batches(1, dtype=model.dtype):
         try: model(x, noise)
         except ValueError as e:
-            raise ValueError('the last batch of an epoch has one image, and batch normalization '
-                             f'needs two: choose another batch_size ({e})') from None
+            raise ValueError('the last batch of an epoch has one image, and batch '
+                             'normalization needs two: choose another batch_size '
+                             f'({e})') from None
 
 # %% ../nbs/03_training.ipynb #227b57ff
 class TrainingLoop:
@@ -151,7 +152,7 @@ class TrainingLoop:
     def run(self) -> Iterator[int]:
         "Train to the end; pauses after each step (its number) and each epoch (0)."
         if not torch.is_grad_enabled():
-            raise ValueError('gradients are switched off here, so nothing can be trained')
+            raise ValueError('gradients are switched off, so nothing can be trained')
         with kept_modes(self.model):
             while self.epoch < self.config.epochs:
                 self.model.train()

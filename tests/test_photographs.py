@@ -10,9 +10,7 @@ from cvae_nbdev.better import FlowCVAE
 from cvae_nbdev.photographs import as_mnist,centred,find_digit,oddities
 from cvae_nbdev.sampling import infer
 from cvae_nbdev.sources import as_grey,load_images,read_picture,read_with_notice
-from photographs import expected,harder,outcomes,render,sheet_of,to_refuse,tried
-
-chosen = [14, 44, 22, 52, 31, 13, 43, 134, 58, 27, 54, 128, 26, 28, 50, 29, 36, 38, 51, 34, 32, 16, 23, 45, 47, 25, 24, 110, 19, 12]
+from photographs import chosen,expected,harder,outcomes,render,sheet_of,to_refuse,tried
 
 @pytest.fixture(scope='module')
 def model(): return FlowCVAE.from_pretrained('best')
