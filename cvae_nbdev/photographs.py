@@ -165,8 +165,10 @@ def _strokes(ink, seen, noise):
                                                   or weight[~keep].max(initial=0) > 0.15*weight[i]),
             'hardly stands out from its ground': level < 1.8*least,
             'is wider than high': wide > 1.5*high}
-    return SimpleNamespace(mask=np.append(False, keep)[p.number], level=level,
-                           digits=1 + others.sum(), mass=held*(0.01 if p.edge[i] else 1), purity=held/whole,
+    mask = np.append(False, keep)[p.number]
+    return SimpleNamespace(mask=mask, level=level,
+                           digits=1 + others.sum(),
+                           mass=held*(0.01 if p.edge[i] else 1), purity=held/whole,
                            doubts=[o for o in said if said[o]])
 
 # %% ../nbs/30_photographs.ipynb #9a18e978
@@ -204,7 +206,7 @@ def find_digit(
             else:
                 score = s.mass*light**3*s.purity**2
                 found.append((score, len(found), s, dark, ground, noise/light))
-    if not found: raise ValueError(max(why))
+    if not found: raise ValueError(min(why)) # 'no ink' comes last
     score,_,s,dark,ground,noise = max(found)
     if s.digits > 1: raise ValueError(f'shows {s.digits} digits or more')
     sides = s.mask.any(0).sum(), s.mask.any(1).sum()
@@ -276,8 +278,9 @@ def oddities(
     long = max((o.max() - o.min() + 1).item() for o in sides)
     usual = round(min(x.shape)*20/28)
     if long < 0.7*usual: found.append(f'its ink is {long} pixels long, {usual} are usual')
-    middle = [(ink.sum(1 - d) @ torch.arange(n, device='cpu')/ink.sum()).item()
-              for d,n in enumerate(x.shape)]
-    if max(abs(o - n/2) for o,n in zip(middle, x.shape)) > 0.12*min(x.shape):
+    def middle(dim): # where the middle of the ink is, in pixels from that of the image
+        places = torch.arange(x.shape[dim]).to(ink)
+        return (ink.sum(1 - dim) @ places/ink.sum()).item() - x.shape[dim]/2
+    if max(abs(middle(0)), abs(middle(1))) > 0.12*min(x.shape):
         found.append('its ink is not in the middle')
     return found

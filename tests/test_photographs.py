@@ -94,15 +94,14 @@ def test_what_is_said(test_set, digits):
     page = np.asarray(sheet_of(image))
     assert find_digit(page) [1:] == (True, [])
     assert find_digit(page, invert=True)[1:] == (True, []) and find_digit(255 - page)[1:] == (False, [])
-    assert find_digit(page[80:]).doubts == ['is cut off by the edge of the picture']
-    two = np.minimum(page, np.asarray(sheet_of(test_set.images[1].numpy(), left=20, top=0, scale=2)))
+    assert 'is cut off by the edge of the picture' in find_digit(page[100:]).doubts
     def refusal(x):
         with pytest.raises(ValueError) as e: find_digit(x)
         return str(e.value)
     pair = np.minimum(sheet_of(image, left=10), sheet_of(test_set.images[1].numpy(), left=110))
     assert refusal(pair) == 'shows 2 digits or more'
+    assert refusal(page[88:]) == 'shows ink only at its edge'
     assert refusal(np.full((100, 100), 200, np.uint8)) == 'shows no ink'
-    assert 'is not all that the picture shows' in find_digit(two).doubts
     with pytest.raises(ValueError, match='shows no ink'): find_digit(page, invert=False)
 
 def test_an_image_that_was_not_centred_is_found_odd(test_set):
