@@ -202,7 +202,7 @@ class FlowTrainer(Trainer):
         return loss._replace(total=loss.total + price)
 
     def swapped(self, z: Tensor, labels: Tensor, chance: Tensor) -> Tensor:
-        "The price of a style that, drawn as another class, changes or is not that class."
+        "The price of a style that, drawn as another class, changes or is not it."
         model, n, classes = self.model, len(chance), self.model.config.num_classes
         own = model.one_hot(labels)
         counts = own.sum(0)[:, None]

@@ -194,7 +194,7 @@ def show_grid(
 ):                          # matplotlib `Figure`
     "A grid of images on one grey scale, with a name for each row and column."
     images = _in_rows(_stacked(images))
-    picture, (rows, columns, height, width) = mosaic(images), images.shape
+    picture, (rows, columns, height, width) = mosaic(images).numpy(), images.shape
     row_names = _names_of('row', row_names, rows)
     column_names = _names_of('column', column_names, columns)
     scale = min(0.6, 7/columns, 60/rows) # inches an image: fits the page
