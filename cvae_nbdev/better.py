@@ -113,6 +113,7 @@ class FlowCVAE(CVAE):
     "A model with a prior for each class; in training, networks are told the class."
     config_class = FlowConfig
     config: FlowConfig
+    trained_by = 'FlowTrainer'
 
     def __init__(self, config: FlowConfig = FlowConfig()):
         self.config = c = config
