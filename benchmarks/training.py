@@ -190,7 +190,7 @@ def take_turns(workers, rounds):
             working = [o for o in workers if not o.error]
             for o in random.sample(working, len(working)): o.turn()
     finally:
-        for o in workers: o.connection.close() # whoever still waits for a turn ends
+        for o in workers: o.connection.close() # a process that still waits for a turn ends
         for o in workers: o.process.join()
 
 def measure(device='cpu', epochs=5, threads=None, only=''):

@@ -144,6 +144,10 @@ def shared(
                     loss, static_graph=True, gradient_as_bucket_view=True)
             return CVAELoss(*(self.weight*o for o in self.replica(x, labels, noise)))
 
+        def over_batch(self, sums):
+            dist.all_reduce(sums)
+            return sums
+
         def train_step(self, x, labels, noise):
             terms = super().train_step(x, labels, noise)/self.world.world_size
             counts = terms.new_tensor([self.arrived.count(o) for o in _signals])

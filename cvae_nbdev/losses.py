@@ -12,6 +12,7 @@ from typing import NamedTuple
 import torch.nn.functional as F
 from torch import Tensor
 
+from .core import in_full
 from .model import CVAEOutput
 
 # %% ../nbs/02_losses.ipynb #477234f9
@@ -21,6 +22,7 @@ def gaussian_nll(
     std: float | Tensor, # of every pixel, a positive number
 ) -> Tensor:        # `[B]` nats
     "-log N(x; x_mean, std²), summed over pixels, with its constant terms."
+    x_mean, x = in_full(x_mean), in_full(x)
     squared_error = F.mse_loss(x_mean, x, reduction='none').flatten(1) # [B, H*W]
     log_std = std.log() if isinstance(std, Tensor) else log(std)
     constant = squared_error.shape[1]*(log_std + 0.5*log(2*pi))
@@ -32,6 +34,7 @@ def kl_to_standard_normal(
     var: Tensor,  # `[B, z_dim]` variance of q(z|x), positive
 ) -> Tensor:      # `[B]` nats
     "KL(N(mean, diag(var)) || N(0, I)) in closed form (Kingma & Welling 2014)."
+    mean, var = in_full(mean), in_full(var)
     return -0.5*(1 + var.log() - mean.square() - var).sum(-1)
 
 # %% ../nbs/02_losses.ipynb #e4193db0
@@ -40,7 +43,7 @@ def class_nll(
     labels: Tensor, # int64 `[B]`
 ) -> Tensor:        # `[B]` nats
     "-log q(y|x), the cross-entropy between labels and the classifier's prediction."
-    return F.cross_entropy(logits, labels, reduction='none')
+    return F.cross_entropy(in_full(logits), labels, reduction='none')
 
 # %% ../nbs/02_losses.ipynb #6d0d6d2c
 def prior_term(
@@ -67,6 +70,8 @@ def cvae_loss(
     digit_weight: float, # of the cross-entropy
 ) -> CVAELoss:           # scalars
     "All terms of the loss: sums over pixels or dimensions, means over the batch."
+    if output.class_logits is None:
+        raise ValueError('the model was told the labels, and gave no class_logits')
     reconstruction = gaussian_nll(x, output.x_mean, output.pixel_std).mean()
     kl = prior_term(output).mean()
     digit_loss = digit_weight*class_nll(output.class_logits, labels).mean()

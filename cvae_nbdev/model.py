@@ -15,7 +15,8 @@ import torch
 from torch import Tensor,nn
 
 from .core import (Pretrained,Settings,for_reading,check_names,check_whole,
-                             choice,init_weights,quiet_init,seed_range,what_is)
+                             choice,in_full,init_weights,quiet_init,seed_range,
+                             what_is)
 
 # %% ../nbs/01_model.ipynb #323e77d3
 class Posterior(NamedTuple):
@@ -29,8 +30,8 @@ class Posterior(NamedTuple):
 
     def log_prob(self, z: Tensor) -> Tensor:
         "log q(z|x) in nats, `[B]`, summed over the latent dimensions."
-        squares = (z - self.mean).square()/self.var
-        return -0.5*(squares + self.var.log() + log(2*pi)).sum(-1)
+        z, mean, var = map(in_full, (z, *self))
+        return -0.5*((z - mean).square()/var + var.log() + log(2*pi)).sum(-1)
 
 # %% ../nbs/01_model.ipynb #f7a23016
 @dataclass(frozen=True, repr=False)
@@ -204,7 +205,7 @@ class CVAE(Networks):
     def to_style(self, z: Tensor, probs: Tensor) -> Tensor: return z
     def to_z(self, style: Tensor, probs: Tensor) -> Tensor: return style
     def log_prior(self, z: Tensor, probs: Tensor) -> Tensor: # log p(z|y), `[B]` nats
-        return -0.5*(z.square() + log(2*pi)).sum(-1)
+        return -0.5*(in_full(z).square() + log(2*pi)).sum(-1)
 
     def read(self, x: Tensor) -> Reading:
         "Image in, class and style out."

@@ -15,6 +15,7 @@ import torch
 
 from .core import pick_device,read_config
 from .data import ImageSet,show_grid
+from .files import as_path
 from .model import CVAE
 from .runs import Run,RunFolder,check_same,describe,fit,load_run,read_checkpoint
 from .training import Recipe,Trainer
@@ -132,7 +133,7 @@ def sweep(
         raise ValueError('resume and overwrite say what to do with out: give it, and not both')
     place,states = pick_device(device), {}
     for name,trainer in _trainers(runs, train, valid).items():
-        folder = None if out is None else RunFolder(Path(out)/name)
+        folder = None if out is None else RunFolder(as_path(out)/name)
         states[name] = folder, _state(folder, trainer, resume, overwrite)
     train,valid,result = train.to(place), valid.to(place), Sweep(runs, {}, {})
     for name,recipe in tqdm(runs.items(), unit='run', disable=not progress):

@@ -7,12 +7,13 @@ __all__ = ['TrainConfig', 'History', 'TrainingLoop', 'Trainer', 'Recipe', 'plot_
 
 # %% ../nbs/03_training.ipynb #3943ca5e
 import time
+from copy import deepcopy
 from dataclasses import asdict,dataclass,field
 from math import isfinite
 from typing import Any,Iterator,NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor,nn
 
 from .core import (Settings,for_reading,kept_modes,new_figure,random_normal,
                              random_order,seed_range)
@@ -51,8 +52,8 @@ class History:
     def __post_init__(self):
         lists = list(vars(self).values())
         same = all(isinstance(o, list) and len(o) == len(lists[0]) for o in lists)
-        if not same or not all(isinstance(v, (int, float)) and v == v
-                               for o in lists for v in o):
+        if not same or not all(type(v) in (int, float) and abs(v) < 1e100
+                               for o in lists for v in o): # NaN is not
             raise ValueError('expected lists of numbers, all of one length')
 
     def __len__(self): return len(self.seconds)
@@ -91,6 +92,24 @@ def _check_parts(trainer, model, train, valid, config):
     if model.dtype == torch.float16:
         raise ValueError('the model is in float16, whose sums overflow; train it in '
                          'bfloat16 or float32, and convert it afterwards')
+    if not any(o.requires_grad for o in model.parameters()):
+        raise ValueError('no weight of the model may change: all are frozen')
+    if len(train) % size == 1 and any(map(_normalizes, model.modules())):
+        _try_one(model, train[:1])
+
+def _normalizes(o): return isinstance(o, nn.modules.batchnorm._BatchNorm)
+
+@torch.no_grad()
+def _try_one(model, data):
+    "`ValueError` unless a model, here a copy, can be trained with one image."
+    model = deepcopy(model).train()
+    noise = torch.zeros(1, model.config.z_dim).to(model.device, model.dtype)
+    for x,_ in data.to(model.device).batches(1, dtype=model.dtype):
+        try: model(x, noise)
+        except ValueError as e:
+            raise ValueError('the last batch of an epoch has one image, and batch '
+                             'normalization needs two: choose another batch_size '
+                             f'({e})') from None
 
 # %% ../nbs/03_training.ipynb #227b57ff
 class TrainingLoop:
@@ -98,7 +117,8 @@ class TrainingLoop:
     config_class: type[TrainConfig] = TrainConfig
 
     def __init__(self, model: CVAE, train: ImageSet, valid: ImageSet,
-                 config: TrainConfig = TrainConfig()):
+                 config: TrainConfig | None = None): # None: the trainer's defaults
+        config = self.config_class() if config is None else config
         _check_parts(self, model, train, valid, config)
         self.model, self.config = model, config
         self.train_set = train.to(model.device)
@@ -133,6 +153,8 @@ class TrainingLoop:
 
     def run(self) -> Iterator[int]:
         "Train to the end; pauses after each step (its number) and each epoch (0)."
+        if not torch.is_grad_enabled():
+            raise ValueError('gradients are switched off, so nothing can be trained')
         with kept_modes(self.model):
             while self.epoch < self.config.epochs:
                 self.model.train()
@@ -161,7 +183,7 @@ class Trainer(TrainingLoop):
     can_be_extended = True # continued for more epochs, is it as one longer run?
 
     def __init__(self, model: CVAE, train: ImageSet, valid: ImageSet,
-                 config: TrainConfig = TrainConfig()):
+                 config: TrainConfig | None = None):
         super().__init__(model, train, valid, config)
         self.history, self.samples = History(), self.sample()[None][:0]
 
@@ -238,6 +260,10 @@ class Recipe(NamedTuple):
     config: CVAEConfig = CVAEConfig()
     trainer: type[Trainer] = Trainer
     training: TrainConfig = TrainConfig()
+
+    def __repr__(self): # as you would type it
+        parts = (o.__name__ if isinstance(o, type) else repr(o) for o in self)
+        return f'Recipe({", ".join(parts)})'
 
 # %% ../nbs/03_training.ipynb #cee5af4e
 def plot_losses(

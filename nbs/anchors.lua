@@ -1,6 +1,7 @@
 -- nbdev turns a name in backticks into a link to `page.html#name`, or `#class.method`. Where the page has no heading of that
 -- name, an anchor is put before the code that defines it; at its class, or at the top of the page, if that code is not shown.
--- Where signatures are shown, below headings of their own, the source is folded.
+-- Where signatures are shown, below headings of their own, the source is folded. A signature that says nothing, as of a named
+-- tuple, is left out, and the source stands open in its place.
 
 local function read(path)
   local file = io.open(path)
@@ -74,6 +75,13 @@ function Pandoc(doc)
   end
   local headings = {}
   if not doc.meta.skip_showdoc then for name in pairs(taken) do headings[name] = true end end
+  doc = doc:walk({CodeBlock = function(block)
+    local name = block.text:match('^%s*def ([%w_]+)%(%s*%*args, %*%*kwargs%s*%):%s*$')
+    if name and headings[name:lower()] then
+      headings[name:lower()] = nil
+      return {}
+    end
+  end})
   doc = doc:walk({CodeBlock = function(block)
     local first = defined_in(block.text)[1]
     if not headings[first] or places[first] ~= block.text or block.attributes['code-fold'] or not source:find(block.text, 1, true) then return end

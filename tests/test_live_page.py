@@ -8,7 +8,8 @@ from safetensors.torch import load,save
 from cvae_nbdev.better import FlowConfig,FlowCVAE
 from cvae_nbdev.model import CVAE,CVAEConfig
 from cvae_nbdev.sampling import generate,infer
-from cvae_nbdev.sources import centred,load_images
+from cvae_nbdev.photographs import centred
+from cvae_nbdev.sources import load_images
 from in_browser import live_weights,notebooks,serve_live_page
 from strokes import pen_paths
 

@@ -2,7 +2,7 @@
 import json,subprocess
 from dataclasses import dataclass,field
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple,Union
 
 import pytest
 from pypandoc import get_pandoc_path
@@ -34,12 +34,16 @@ class Model(nn.Module):
     def draw(self, x: 'nn.Module'): pass
     def _helper(self): pass
 
+Images = Union[Tensor, list, None]
+
 def plain(a, *rest, b=1, **more): pass
 def typed(a: Tensor, *, b: 'int | None' = None, c: str = 'x'*50, d: float = 0.5) -> 'list[nn.Module]': pass
+def aliased(images: Images, more: 'Images' = None, each: 'list[Pair]' = ()) -> Images | int: pass
 def odd(a=object(), b=Settings(), c=Settings(0.2), d=len, e=Settings): pass
 
 @pytest.mark.parametrize('thing,expected', [
     (plain, '(a, *rest, b=1, **more)'), (typed, '(a: Tensor, *, b: int | None = None, c: str = ..., d: float = 0.5) -> list[Module]'),
+    (aliased, '(images: Images, more: Images = None, each: list[Pair] = ()) -> Images | int'),
     (odd, '(a=..., b=Settings(), c=Settings(rate=0.2), d=len, e=Settings)'), (Record, '(losses: list[float] = [], settings: Settings = Settings())'),
     (Pair, '(a: Tensor, b: Tensor | None = None)')])
 def test_signature(thing, expected): assert signature(thing) == expected

@@ -70,6 +70,7 @@ def test_a_defect_of_a_cell(check, cell, said):
 @pytest.mark.parametrize('change,said', [
     ({'readme_nb': 'data'}, 'write README.md'),
     ({'readme_nb': 'data.ipynb'}, 'write README.md'),
+    ({'bib': '@book{nobody2000,\n  title = {None},\n  year = {2000}\n}\n'}, 'has nobody2000, which no page cites'),
     ({'css': '@import url("https://example.org/a.css");'}, 'styles.css loads https://example.org/a.css'),
     ({'bib': '@book{kingma2014,\n  title = {Again},\n  year = {2015}\n}\n'}, 'two works named kingma2014'),
     ({'pages': ['data.ipynb']}, 'model.qmd is not in the sidebar'),
@@ -147,6 +148,17 @@ def test_where_source_is_hidden_methods_lead_to_their_class(anchored):
 def test_source_is_folded_below_its_signature(anchored):
     assert 'data-code-summary="Source"' in anchored('## Model', f'code {taught}')
     assert 'data-code-summary="Source"' not in anchored('## Model', 'code class Model: pass')
+
+def test_a_signature_that_says_nothing_gives_way_to_the_source(anchored):
+    told = "```python\ndef Model(\n    *args, **kwargs\n):\n```"
+    assert anchored('## Model', told, f'code {taught}') == anchored('## Model', f'code {taught}')[:-2] + [code_begins]
+    assert anchored('Text', told, f'code {taught}').count(code_begins) == 2
+
+def test_formulas_hold_no_tex():
+    command = [get_pandoc_path(), '--to=html', '--wrap=none', f'--lua-filter={lua_filter.with_name("formulas.lua")}']
+    html = subprocess.run(command, input='$z_1$ and\n\n$$\\log p$$', text=True, capture_output=True, check=True).stdout
+    text = re.sub('<.*?>', '', html).split()
+    assert ''.join(text) == 'z1andlogp' and html.count('<math') == 2 and 'display="block"' in html
 
 def test_the_first_tab_stop_skips_the_sidebar(browser):
     config = yaml.safe_load((top/'_quarto.yml').read_text())

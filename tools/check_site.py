@@ -153,6 +153,9 @@ def problems(folder, site, settings):
             yield f'{style.name} loads {o} from another host'
     keys = re.findall(r'^@\w+\{([^,\s]+)', works, re.MULTILINE)
     for o in {o for o in keys if keys.count(o) > 1}: yield f'{bibliography} has two works named {o}'
+    cited = {o for page in every for cell in page.cells for o in re.findall(r'@([\w:]+)', ''.join(cell['source']))}
+    for o in dict.fromkeys(keys):
+        if o not in cited: yield f'{bibliography} has {o}, which no page cites'
     if (folder/settings['readme_nb']).exists() or (folder/f"{settings['readme_nb']}.ipynb").exists():
         yield f"settings.ini makes nbdev_docs write README.md from {settings['readme_nb']}; tools/make_readme.py does that"
 

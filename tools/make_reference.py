@@ -1,5 +1,5 @@
 "Makes nbs/reference.qmd: the signatures of all public names, module by module. Run it at the top level."
-import inspect,json,re
+import ast,inspect,json,re,textwrap
 from dataclasses import MISSING,fields,is_dataclass
 from importlib import import_module
 from pathlib import Path
@@ -10,6 +10,9 @@ description: What each module offers, with signatures. A name leads to its defin
 ---
 
 <!-- Made by tools/make_reference.py. -->
+
+`Images` are an `ImageSet`, a tensor or an array `[N, H, W]`, one image, or a list of images or of Pillow pictures. `Labels` are
+whole numbers or names of classes, one or more. A `Style` is `z_dim` numbers, or rows of them.
 '''
 longest_default = 40 # in characters
 
@@ -19,6 +22,15 @@ def notebooks(folder):
         cells = [''.join(o['source']) for o in json.loads(path.read_text(encoding='utf-8'))['cells']]
         found = re.search(r'^#\| *default_exp (\S+)', '\n'.join(cells), re.MULTILINE)
         if found: yield path, re.match(r'# (.*)', cells[0])[1], found[1]
+
+def written_annotations(thing):
+    "The annotations of a function's parameters and of what it returns (`return`) as its source has them: an alias by its name."
+    try: found = ast.parse(textwrap.dedent(inspect.getsource(thing.__init__ if inspect.isclass(thing) else thing))).body[0]
+    except (OSError, TypeError, SyntaxError): return {}
+    if not isinstance(found, (ast.FunctionDef, ast.AsyncFunctionDef)): return {}
+    every = [*found.args.posonlyargs, *found.args.args, *found.args.kwonlyargs, found.args.vararg, found.args.kwarg]
+    given = {o.arg: o.annotation for o in every if o} | {'return': found.returns}
+    return {name: re.sub(r'''(["'])([\w.|\[\], ]+)\1''', r'\2', ast.unparse(o)) for name,o in given.items() if o}
 
 def short_annotation(annotation):
     annotation = getattr(annotation, '__forward_arg__', annotation)
@@ -39,10 +51,11 @@ def signature(thing, skip_first=False):
     "The signature of a class or function, or an empty string if Python knows none."
     try: found = inspect.signature(thing)
     except (TypeError, ValueError): return ''
+    written = written_annotations(thing)
     made = {o.name: o.default_factory for o in fields(thing) if o.default_factory is not MISSING} if is_dataclass(thing) else {}
     def one(o):
         name = {o.VAR_POSITIONAL: '*', o.VAR_KEYWORD: '**'}.get(o.kind, '') + o.name
-        if o.annotation is not o.empty: name += f': {short_annotation(o.annotation)}'
+        if o.annotation is not o.empty: name += f': {short_annotation(written.get(o.name, o.annotation))}'
         if o.default is o.empty: return name
         default = short_default(made[o.name]() if o.name in made else o.default)
         return f'{name} = {default}' if ':' in name else f'{name}={default}'
@@ -52,7 +65,7 @@ def signature(thing, skip_first=False):
         if o.kind == o.KEYWORD_ONLY and not star: shown.append('*')
         shown.append(one(o))
     gives = found.return_annotation
-    shown_gives = '' if gives is found.empty or inspect.isclass(thing) else f' -> {short_annotation(gives)}'
+    shown_gives = '' if gives is found.empty or inspect.isclass(thing) else f' -> {short_annotation(written.get("return", gives))}'
     return f'({", ".join(shown)}){shown_gives}'
 
 def sentence(thing, name):
