@@ -153,8 +153,9 @@ def _strokes(ink, seen, noise):
     if p.edge[i] and p.long[i] < 0.5*max(ink.shape): raise ValueError('shows ink only at its edge')
     beside = np.maximum(p.left - p.right[i], p.left[i] - p.right) + 1
     above = np.maximum(p.top - p.bottom[i], p.top[i] - p.bottom) + 1
-    near = np.maximum(beside, above) <= 0.25*p.long[i]
-    keep = near & (weight > 0) & (p.mass > 0.02*p.mass[i]) & ~(p.edge & ~p.edge[i])
+    far,least_mass = (0.25, 0.02) if noise else (0.4, 0.005) # a drawing has no dirt
+    keep = (np.maximum(beside, above) <= far*p.long[i]) & (p.mass > least_mass*p.mass[i])
+    keep &= (weight > 0) & ~(p.edge & ~p.edge[i])
     keep[i] = True
     others = (weight > 0.25*weight[i]) & (p.height > 0.5*p.height[i]) & (beside > 0) & ~p.edge
     held,whole = p.mass[keep | others].sum(), p.mass.sum()
@@ -181,6 +182,16 @@ def _ink_of(x, ground, dark):
     if not dark: x,ground = 1 - x, 1 - ground
     return (1 - x/ground.clip(0.05)).clip(0, 1)
 
+def _is_laid_out(ink):
+    "Is an image as those of MNIST already: its ink as long, and in the middle?"
+    if not ink.any() or max(ink.shape) > 100: return False
+    long = max(ink[ndimage.find_objects(np.int8(ink > 0))[0]].shape)/min(ink.shape)
+    off = np.add(ndimage.center_of_mass(ink), 0.5)/ink.shape - 0.5
+    return abs(long - 20/28) < 0.02 and np.abs(off).max() < 0.05
+
+def _all_of(ink):
+    return SimpleNamespace(mask=ink > 0, level=ink.max(), mass=ink.sum(), purity=1, digits=1, doubts=[])
+
 def find_digit(
     picture: Tensor,            # uint8 `[H, W]`
     invert: bool | None = None, # the ink is dark (True), light (False), or whichever it is (None)
@@ -201,14 +212,15 @@ def find_digit(
             noise = 0 if flat else 1.5*np.median(np.abs(work - ground)[seen])
             light = max(0.05, (ground if dark else 1 - ground)[seen].mean())
             noise /= light
-            try: s = _strokes(_ink_of(work, ground, dark)*seen, seen, noise)
+            ink = _ink_of(work, ground, dark)*seen
+            try: s = _all_of(ink) if flat and _is_laid_out(ink) else _strokes(ink, seen, noise)
             except ValueError as e: why.append(str(e))
             else: found.append((s.mass*light**3*s.purity**2, s, dark, ground, noise))
     if not found: raise ValueError(min(why)) # that which saw most
     score,s,dark,ground,noise = max(found, key=lambda o: o[0])
     if s.digits > 1: raise ValueError(f'shows {s.digits} digits or more')
     sides = s.mask.any(0).sum(), s.mask.any(1).sum()
-    r,least,top = (ceil(0.15*max(sides)), 0, 1) if flat else (2, max(3*noise, 0.3*s.level), 0.8)
+    r,least,top = (ceil(0.2*max(sides)), 0, 1) if flat else (2, max(3*noise, 0.3*s.level), 0.8)
     near = np.kron(_spread(s.mask, r), np.ones((k, k), bool))[:x.shape[0], :x.shape[1]]
     ink = _ink_of(x, _enlarged(ground, x.shape), dark)
     ink = np.where(near & (ink > least), ink, 0)

@@ -22,11 +22,13 @@ def test_set(): return load_images('mnist', 'test')
 def digits(test_set):
     return test_set.images[chosen].numpy(), test_set.labels[chosen].tolist()
 
-def counted(kinds, digits, model, n): return {o: sum(tried(kind, *digits, model, n)[0][o] for kind in kinds) for o in outcomes}
+def counted(kinds, digits, model, n):
+    counts = [tried(kind, *digits, model, n)[0] for kind in kinds]
+    return {o: sum(count[o] for count in counts) for o in outcomes}
 
 def test_most_photographs_are_read_and_none_is_wrong_in_silence(digits, model):
-    count = counted([*expected, *harder], digits, model, 1)
-    assert count['right'] >= 0.95*(len(expected) + len(harder)) and not count['of these nothing said'], count
+    count = counted([*expected, *harder], digits, model, 2)
+    assert count['right'] >= 0.95*2*(len(expected) + len(harder)) and not count['of these nothing said'], count
 
 def test_a_page_with_no_digit_or_two_is_refused(digits, model):
     count = counted(to_refuse, digits, model, 3)
