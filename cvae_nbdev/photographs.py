@@ -253,7 +253,7 @@ def as_mnist(
 def centred(
     picture: Tensor,              # uint8 `[H, W]`
     image_shape: tuple[int, int], # height and width of the result
-    invert: bool | None = None,   # as in `find_digit`
+    invert: bool | None = None,   # as in find_digit
 ) -> Tensor:                      # uint8, in that shape, light on black
     "The digit of a picture as MNIST would hold it; `ValueError` if there is none, or two."
     return as_mnist(find_digit(picture, invert).ink, image_shape)
