@@ -450,6 +450,8 @@ class Pretrained(nn.Module):
         weights,folder = tensor_bytes(self.state_dict()), as_path(folder)
         content = {'format': _config_format, 'class': type(self).__name__, 'versions': versions(),
                    'model': asdict(self.config), 'sha256': checksum(_on_cpu(self.state_dict()))}
+        if not isinstance(sections or {}, dict):
+            raise ValueError(f'sections is {what_is(sections)}, expected a dictionary')
         for name in sections or {}:
             if name in content:
                 raise ValueError(f'section {name!r} is written by itself, choose another name')

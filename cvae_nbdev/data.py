@@ -43,6 +43,8 @@ class ImageSet:
         self.images = check_images(images, tuple(images.shape[-2:]))
         self.class_names, self.name = check_names(self.class_names), str(self.name)
         self.labels = check_labels(self.labels, self.class_names).to(images.device)
+        if not isinstance(self.inverted, bool):
+            raise ValueError(f'inverted is {self.inverted!r}, expected True or False')
         if len(self.labels) != len(images):
             raise ValueError(f'{len(images)} images but {len(self.labels)} labels')
 

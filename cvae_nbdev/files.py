@@ -44,7 +44,7 @@ def atomic_path(
 
 def as_path(path: str | Path) -> Path:
     "A path in which ~ is the home folder; `ValueError` if it is none, or empty."
-    if not isinstance(path, (str, Path)) or not str(path):
+    if not isinstance(path, (str, Path)) or not str(path) or '\0' in str(path):
         raise ValueError(f'{path!r} is not the name of a file or of a folder')
     return Path(os.path.expanduser(path)) # which takes ~somebody as it is, if nobody is called so
 

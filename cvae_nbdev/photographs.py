@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['every', 'Digit', 'find_digit', 'as_mnist', 'centred', 'oddities']
 
-# %% ../nbs/30_photographs.ipynb #9fe27810
+# %% ../nbs/30_photographs.ipynb #bed6e8d6
 from math import ceil,floor
 from types import SimpleNamespace
 from typing import NamedTuple
@@ -15,7 +15,7 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-# %% ../nbs/30_photographs.ipynb #c769108e
+# %% ../nbs/30_photographs.ipynb #3338ecd7
 def _reduced(x, longest):
     "The picture in means of squares, so that no side is longer than that; and a square's side."
     from PIL import Image
@@ -28,7 +28,7 @@ def _enlarged(x, shape):
 
 def _spread(mask, r): return ndimage.maximum_filter(mask, 2*r + 1)
 
-# %% ../nbs/30_photographs.ipynb #ac863cc5
+# %% ../nbs/30_photographs.ipynb #d06c0101
 every = np.ones((3, 3)) # the neighbours of a pixel, those at its corners too
 
 def _sheet(x):
@@ -51,7 +51,7 @@ def _sheet(x):
         if np.median(x[whole & ~inside]) - np.median(x[~whole & ~outside]) > 0.12: return inside
     return everywhere
 
-# %% ../nbs/30_photographs.ipynb #09097dd7
+# %% ../nbs/30_photographs.ipynb #ab1d5ea6
 def _smooth(x, known, dark):
     "The ground as a polynomial of the second degree."
     v,u = np.meshgrid(*(np.linspace(-1, 1, o) for o in x.shape), indexing='ij')
@@ -83,7 +83,7 @@ def _local(x, known, dark):
         ground = np.where(np.isnan(closer), ground, closer)
     return ground
 
-# %% ../nbs/30_photographs.ipynb #c821cba7
+# %% ../nbs/30_photographs.ipynb #6241ee6d
 def _lines(mask):
     "Thin lines from one side of the picture to the other."
     found = np.zeros_like(mask)
@@ -104,7 +104,7 @@ def _lines(mask):
         of |= _spread(lines, 1) & m & ~thick
     return found
 
-# %% ../nbs/30_photographs.ipynb #7f9be393
+# %% ../nbs/30_photographs.ipynb #f97972bd
 def _ink_above(level, ink):
     mask = ink > level
     if min(ink.shape) > 100: mask &= ~_lines(mask)
@@ -156,22 +156,21 @@ def _strokes(ink, seen, noise):
     near = np.maximum(beside, above) <= 0.25*p.long[i]
     keep = near & (weight > 0) & (p.mass > 0.02*p.mass[i]) & ~(p.edge & ~p.edge[i])
     keep[i] = True
-    others = (weight > 0.25*weight[i]) & (p.height > 0.5*p.height[i]) & (beside > 0)
+    others = (weight > 0.25*weight[i]) & (p.height > 0.5*p.height[i]) & (beside > 0) & ~p.edge
     held,whole = p.mass[keep | others].sum(), p.mass.sum()
     if held < 0.4*whole: raise ValueError('shows no digit that stands out')
     high,wide = (b[keep].max() - a[keep].min() for a,b in ((p.top, p.bottom), (p.left, p.right)))
-    said = {'is cut off by the edge of the picture': p.edge[i],
-            'is not all that the picture shows': (held < 0.85*whole
+    said = {'the digit is cut off by the edge of the picture': p.edge[i],
+            'the picture shows more than this digit': (held < 0.85*whole
                                                   or weight[~keep].max(initial=0) > 0.15*weight[i]),
-            'hardly stands out from its ground': level < 1.8*least,
-            'is wider than high': wide > 1.5*high}
-    mask = np.append(False, keep)[p.number]
-    return SimpleNamespace(mask=mask, level=level,
-                           digits=1 + others.sum(),
+            'the ink hardly stands out from its ground': level < 1.8*least,
+            'the digit is wider than high': wide > 1.5*high}
+    return SimpleNamespace(mask=np.append(False, keep)[p.number], level=level,
                            mass=held*(0.01 if p.edge[i] else 1), purity=held/whole,
+                           digits=1 + others.sum(),
                            doubts=[o for o in said if said[o]])
 
-# %% ../nbs/30_photographs.ipynb #9a18e978
+# %% ../nbs/30_photographs.ipynb #b84ce79c
 class Digit(NamedTuple):
     "A digit that was found in a picture."
     ink: Tensor       # float32 `[h, w]`, the box around it, from 0, the ground, to 1
@@ -183,7 +182,7 @@ def _ink_of(x, ground, dark):
     return (1 - x/ground.clip(0.05)).clip(0, 1)
 
 def find_digit(
-    picture: Tensor,             # uint8 `[H, W]`
+    picture: Tensor,            # uint8 `[H, W]`
     invert: bool | None = None, # the ink is dark (True), light (False), or whichever it is (None)
 ) -> Digit:
     "The one digit of a picture; `ValueError` if there is none, or more than one."
@@ -201,13 +200,12 @@ def find_digit(
             ground = _enlarged(how(low, known, dark), work.shape).clip(0, 1)
             noise = 0 if flat else 1.5*np.median(np.abs(work - ground)[seen])
             light = max(0.05, (ground if dark else 1 - ground)[seen].mean())
-            try: s = _strokes(_ink_of(work, ground, dark)*seen, seen, noise/light)
+            noise /= light
+            try: s = _strokes(_ink_of(work, ground, dark)*seen, seen, noise)
             except ValueError as e: why.append(str(e))
-            else:
-                score = s.mass*light**3*s.purity**2
-                found.append((score, len(found), s, dark, ground, noise/light))
-    if not found: raise ValueError(min(why)) # 'no ink' comes last
-    score,_,s,dark,ground,noise = max(found)
+            else: found.append((s.mass*light**3*s.purity**2, s, dark, ground, noise))
+    if not found: raise ValueError(min(why)) # that which saw most
+    score,s,dark,ground,noise = max(found, key=lambda o: o[0])
     if s.digits > 1: raise ValueError(f'shows {s.digits} digits or more')
     sides = s.mask.any(0).sum(), s.mask.any(1).sum()
     r,least,top = (ceil(0.15*max(sides)), 0, 1) if flat else (2, max(3*noise, 0.3*s.level), 0.8)
@@ -218,9 +216,9 @@ def find_digit(
     ink = (ink/np.quantile(ink[ink > 0], top)).clip(max=1)
     return Digit(torch.from_numpy(np.float32(ink)), dark, s.doubts)
 
-# %% ../nbs/30_photographs.ipynb #1ddf1f27
+# %% ../nbs/30_photographs.ipynb #1df7bb54
 def _covering(pixels, cells, size):
-    "What share of each cell, so many pixels in size, each pixel takes, `[cells, pixels]`."
+    "What share of each cell each pixel takes, `[cells, pixels]`; size: of a cell, in pixels."
     i,k = np.arange(pixels), np.arange(cells)[:, None]
     return (np.minimum(i + 1, (k + 1)*size) - np.maximum(i, k*size)).clip(min=0)/size
 
@@ -229,14 +227,14 @@ def _stroke_width(ink): # in pixels
     return 2*1.27*on.sum()/max(1, (on[1:] ^ on[:-1]).sum() + (on[:, 1:] ^ on[:, :-1]).sum())
 
 def as_mnist(
-    ink: Tensor,                  # float `[h, w]` in [0, 1], 0 for the ground; it fills its box
+    ink: Tensor,                  # float `[h, w]` in [0, 1], no empty row or column around it
     image_shape: tuple[int, int], # height and width of the result
 ) -> Tensor:                      # uint8, in that shape
     "The ink 20 of 28 pixels long, its centre of mass in the middle."
     ink,longer = np.asarray(ink), max(1, round(min(image_shape)*20/28))
     size = max(ink.shape)/longer
     width = _stroke_width(ink)/size
-    if width < 1.5 and size > 2: # that of MNIST is 2 and more
+    if width < 1.1 and size > 2: # of 999 in 1,000 digits of MNIST it is more
         k = round((2.2 - width)*size/2)
         ink = ndimage.maximum_filter(np.pad(ink, k), 2*k + 1)
         size = max(ink.shape)/longer
@@ -251,7 +249,7 @@ def as_mnist(
     image[top:top + cells[0], left:left + cells[1]] = small
     return torch.from_numpy((255*image).round().astype(np.uint8))
 
-# %% ../nbs/30_photographs.ipynb #feb2cf13
+# %% ../nbs/30_photographs.ipynb #1124d083
 def centred(
     picture: Tensor,              # uint8 `[H, W]`
     image_shape: tuple[int, int], # height and width of the result
@@ -260,10 +258,10 @@ def centred(
     "The digit of a picture as MNIST would hold it; `ValueError` if there is none, or two."
     return as_mnist(find_digit(picture, invert).ink, image_shape)
 
-# %% ../nbs/30_photographs.ipynb #fd075494
+# %% ../nbs/30_photographs.ipynb #1697a86c
 def oddities(
-    image: Tensor,   # uint8 `[H, W]`, as it is given to a model
-) -> list[str]:      # '' if nothing is odd
+    image: Tensor, # uint8 `[H, W]`, as it is given to a model
+) -> list[str]:    # empty if nothing is odd
     "What makes an image unlike those of MNIST: its ground, its size, its place."
     x = image.float().cpu()/255
     ground = torch.cat([x[0], x[-1], x[:, 0], x[:, -1]]).median()
@@ -278,9 +276,7 @@ def oddities(
     long = max((o.max() - o.min() + 1).item() for o in sides)
     usual = round(min(x.shape)*20/28)
     if long < 0.7*usual: found.append(f'its ink is {long} pixels long, {usual} are usual')
-    def middle(dim): # where the middle of the ink is, in pixels from that of the image
-        places = torch.arange(x.shape[dim]).to(ink)
-        return (ink.sum(1 - dim) @ places/ink.sum()).item() - x.shape[dim]/2
-    if max(abs(middle(0)), abs(middle(1))) > 0.12*min(x.shape):
+    middle = ndimage.center_of_mass(ink.numpy())
+    if max(abs(o - n/2) for o,n in zip(middle, x.shape)) > 0.12*min(x.shape):
         found.append('its ink is not in the middle')
     return found

@@ -94,7 +94,7 @@ def check_same(
     "`ValueError` that names the first setting of a checkpoint that is not the expected one."
     for section in expected:
         if not isinstance(found.get(section), dict):
-            raise ValueError(f'{source}: does not say what its {section} is')
+            raise ValueError(f'{source}: says nothing of its {section}')
     for section in ('classes', 'model', 'train', 'data'):
         for name,value in expected[section].items():
             was = found[section].get(name)
@@ -136,7 +136,7 @@ def restore(
             raise ValueError(f'{source}: has format {state["format"]!r}, {readable}')
         check_same(state, trainer, description, source)
         _check_optimizer(trainer, state['optimizer'])
-        load_weights(trainer.model, state['weights'], source)
+        load_weights(trainer.model, state['weights'], source, trainer.model.dtype)
         trainer.optimizer.load_state_dict(state['optimizer'])
         _set_position(trainer, state, source)
     except (KeyError, TypeError, AttributeError, IndexError, RuntimeError, ValueError) as e:

@@ -18,7 +18,7 @@ from fastcore.xdg import xdg_cache_home
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from .core import check_choice,check_sizes,what_is
+from .core import check_choice,check_sizes,check_whole,what_is
 from .files import as_path,atomic_path,bundled,read_json,write_json
 from .data import ImageSet
 
@@ -306,7 +306,8 @@ def _open_arrays(folder, name):
         raise ValueError(f'{folder}: its arrays cannot be read ({e})') from None
     about = read_json(folder/'set.json') if (folder/'set.json').exists() else {}
     try:
-        names = about.get('class_names') or [str(i) for i in range(int(labels.max(initial=0)) + 1)]
+        most = check_whole('the highest label', labels.max(initial=0), 0)
+        names = about.get('class_names') or [str(i) for i in range(most + 1)]
         return ImageSet(torch.from_numpy(images), torch.from_numpy(np.array(labels)), names, name,
                         about.get('inverted', False))
     except (ValueError, TypeError, AttributeError) as e:

@@ -92,6 +92,8 @@ def _check_parts(trainer, model, train, valid, config):
     if model.dtype == torch.float16:
         raise ValueError('the model is in float16, whose sums overflow; train it in '
                          'bfloat16 or float32, and convert it afterwards')
+    if not any(o.requires_grad for o in model.parameters()):
+        raise ValueError('no weight of the model may change: all are frozen')
     if len(train) % size == 1 and any(map(_normalizes, model.modules())):
         _try_one(model, train[:1])
 
