@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['every', 'Digit', 'find_digit', 'as_mnist', 'centred', 'oddities']
 
-# %% ../nbs/30_photographs.ipynb #4e215703
+# %% ../nbs/30_photographs.ipynb #bed6e8d6
 from math import ceil,floor
 from types import SimpleNamespace
 from typing import NamedTuple
@@ -15,7 +15,7 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-# %% ../nbs/30_photographs.ipynb #9ae3c3c7
+# %% ../nbs/30_photographs.ipynb #3338ecd7
 def _reduced(x, longest):
     "The picture in means of squares, so that no side is longer than that; and a square's side."
     from PIL import Image
@@ -28,7 +28,7 @@ def _enlarged(x, shape):
 
 def _spread(mask, r): return ndimage.maximum_filter(mask, 2*r + 1)
 
-# %% ../nbs/30_photographs.ipynb #2ac37ff9
+# %% ../nbs/30_photographs.ipynb #d06c0101
 every = np.ones((3, 3)) # the neighbours of a pixel, those at its corners too
 
 def _sheet(x):
@@ -51,7 +51,7 @@ def _sheet(x):
         if np.median(x[whole & ~inside]) - np.median(x[~whole & ~outside]) > 0.12: return inside
     return everywhere
 
-# %% ../nbs/30_photographs.ipynb #dfc23f0d
+# %% ../nbs/30_photographs.ipynb #ab1d5ea6
 def _smooth(x, known, dark):
     "The ground as a polynomial of the second degree."
     v,u = np.meshgrid(*(np.linspace(-1, 1, o) for o in x.shape), indexing='ij')
@@ -83,7 +83,7 @@ def _local(x, known, dark):
         ground = np.where(np.isnan(closer), ground, closer)
     return ground
 
-# %% ../nbs/30_photographs.ipynb #038ab49c
+# %% ../nbs/30_photographs.ipynb #6241ee6d
 def _lines(mask):
     "Thin lines from one side of the picture to the other."
     found = np.zeros_like(mask)
@@ -104,7 +104,7 @@ def _lines(mask):
         of |= _spread(lines, 1) & m & ~thick
     return found
 
-# %% ../nbs/30_photographs.ipynb #ac4711a1
+# %% ../nbs/30_photographs.ipynb #f97972bd
 def _ink_above(level, ink):
     mask = ink > level
     if min(ink.shape) > 100: mask &= ~_lines(mask)
@@ -160,17 +160,17 @@ def _strokes(ink, seen, noise):
     held,whole = p.mass[keep | others].sum(), p.mass.sum()
     if held < 0.4*whole: raise ValueError('shows no digit that stands out')
     high,wide = (b[keep].max() - a[keep].min() for a,b in ((p.top, p.bottom), (p.left, p.right)))
-    said = {'is cut off by the edge of the picture': p.edge[i],
-            'is not all that the picture shows': (held < 0.85*whole
+    said = {'the digit is cut off by the edge of the picture': p.edge[i],
+            'the picture shows more than this digit': (held < 0.85*whole
                                                   or weight[~keep].max(initial=0) > 0.15*weight[i]),
-            'hardly stands out from its ground': level < 1.8*least,
-            'is wider than high': wide > 1.5*high}
+            'the ink hardly stands out from its ground': level < 1.8*least,
+            'the digit is wider than high': wide > 1.5*high}
     return SimpleNamespace(mask=np.append(False, keep)[p.number], level=level,
                            mass=held*(0.01 if p.edge[i] else 1), purity=held/whole,
                            digits=1 + others.sum(),
                            doubts=[o for o in said if said[o]])
 
-# %% ../nbs/30_photographs.ipynb #c6e0a795
+# %% ../nbs/30_photographs.ipynb #b84ce79c
 class Digit(NamedTuple):
     "A digit that was found in a picture."
     ink: Tensor       # float32 `[h, w]`, the box around it, from 0, the ground, to 1
@@ -216,7 +216,7 @@ def find_digit(
     ink = (ink/np.quantile(ink[ink > 0], top)).clip(max=1)
     return Digit(torch.from_numpy(np.float32(ink)), dark, s.doubts)
 
-# %% ../nbs/30_photographs.ipynb #825a76cd
+# %% ../nbs/30_photographs.ipynb #1df7bb54
 def _covering(pixels, cells, size):
     "What share of each cell each pixel takes, `[cells, pixels]`; size: of a cell, in pixels."
     i,k = np.arange(pixels), np.arange(cells)[:, None]
@@ -249,16 +249,16 @@ def as_mnist(
     image[top:top + cells[0], left:left + cells[1]] = small
     return torch.from_numpy((255*image).round().astype(np.uint8))
 
-# %% ../nbs/30_photographs.ipynb #bbff0218
+# %% ../nbs/30_photographs.ipynb #1124d083
 def centred(
     picture: Tensor,              # uint8 `[H, W]`
     image_shape: tuple[int, int], # height and width of the result
-    invert: bool | None = None,   # as in `find_digit`
+    invert: bool | None = None,   # as in find_digit
 ) -> Tensor:                      # uint8, in that shape, light on black
     "The digit of a picture as MNIST would hold it; `ValueError` if there is none, or two."
     return as_mnist(find_digit(picture, invert).ink, image_shape)
 
-# %% ../nbs/30_photographs.ipynb #8e31b2be
+# %% ../nbs/30_photographs.ipynb #1697a86c
 def oddities(
     image: Tensor, # uint8 `[H, W]`, as it is given to a model
 ) -> list[str]:    # empty if nothing is odd

@@ -22,11 +22,13 @@ def test_set(): return load_images('mnist', 'test')
 def digits(test_set):
     return test_set.images[chosen].numpy(), test_set.labels[chosen].tolist()
 
-def counted(kinds, digits, model, n): return {o: sum(tried(kind, *digits, model, n)[0][o] for kind in kinds) for o in outcomes}
+def counted(kinds, digits, model, n):
+    counts = [tried(kind, *digits, model, n)[0] for kind in kinds]
+    return {o: sum(count[o] for count in counts) for o in outcomes}
 
 def test_most_photographs_are_read_and_none_is_wrong_in_silence(digits, model):
-    count = counted([*expected, *harder], digits, model, 1)
-    assert count['right'] >= 0.95*(len(expected) + len(harder)) and not count['of these nothing said'], count
+    count = counted([*expected, *harder], digits, model, 2)
+    assert count['right'] >= 0.95*2*(len(expected) + len(harder)) and not count['of these nothing said'], count
 
 def test_a_page_with_no_digit_or_two_is_refused(digits, model):
     count = counted(to_refuse, digits, model, 3)
@@ -95,7 +97,7 @@ def test_what_is_said(test_set, digits):
     assert find_digit(page)[1:] == (True, [])
     assert find_digit(page, invert=True)[1:] == (True, []) and find_digit(255 - page)[1:] == (False, [])
     cut = np.asarray(sheet_of(image, top=10, left=10, scale=6))[60:]
-    assert find_digit(cut).doubts == ['is cut off by the edge of the picture']
+    assert find_digit(cut).doubts == ['the digit is cut off by the edge of the picture']
     small,large = (sheet_of(test_set.images[i].numpy(), (300, 300), **o) for i,o in ((1, dict(left=5, top=5, scale=2)), (0, dict(left=120, top=100, scale=5))))
     def refusal(x):
         with pytest.raises(ValueError) as e: find_digit(x)
@@ -103,7 +105,7 @@ def test_what_is_said(test_set, digits):
     pair = np.minimum(sheet_of(image, left=10), sheet_of(test_set.images[1].numpy(), left=110))
     assert refusal(pair) == 'shows 2 digits or more'
     assert refusal(np.full((100, 100), 200, np.uint8)) == 'shows no ink'
-    assert 'is not all that the picture shows' in find_digit(np.minimum(small, large)).doubts
+    assert 'the picture shows more than this digit' in find_digit(np.minimum(small, large)).doubts
     with pytest.raises(ValueError, match='shows no ink'): find_digit(page, invert=False)
 
 def test_an_image_that_was_not_centred_is_found_odd(test_set):
