@@ -23,7 +23,8 @@ def as_floats(
     dtype: torch.dtype = torch.float32, # of the result
 ) -> Tensor:                            # in [0, 1], where the images are
     "Images as numbers in [0, 1]."
-    return images.to(dtype)/255 if images.dtype == torch.uint8 else images.to(dtype)
+    x = images.to(dtype)
+    return x.div_(255) if images.dtype == torch.uint8 else x # in place: x is a copy
 
 # %% ../nbs/00_data.ipynb #3a14cbbe
 @dataclass(eq=False, repr=False)

@@ -104,7 +104,8 @@ def test_what_is_said(test_set, digits):
         return str(e.value)
     pair = np.minimum(sheet_of(image, left=10), sheet_of(test_set.images[1].numpy(), left=110))
     assert refusal(pair) == 'shows 2 digits or more'
-    assert refusal(np.full((100, 100), 200, np.uint8)) == 'shows no ink'
+    for grey in (0, 10, 200, 255):
+        for side in (28, 100, 300): assert refusal(np.full((side, side), grey, np.uint8)) == 'shows no ink'
     assert 'the picture shows more than this digit' in find_digit(np.minimum(small, large)).doubts
     with pytest.raises(ValueError, match='shows no ink'): find_digit(page, invert=False)
 
