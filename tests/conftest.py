@@ -1,6 +1,9 @@
 "What the tests share: a small set of images, a small model, a model saved on disk, and a browser."
-import os
+import os,signal
 
+# Where the tests run in the background, these may be ignored, and their children would inherit that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 os.environ.setdefault('OMP_NUM_THREADS', '1') # two tests run at a time; before torch is imported
 
 import pytest

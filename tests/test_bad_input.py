@@ -325,6 +325,7 @@ def folder(tmp_path_factory):
     (here/'file').write_text('not a folder')
     (here/'text.png').write_text('not a picture')
     Image.fromarray(np.zeros((28, 28), np.uint8)).save(here/'seven.png')
+    Image.fromarray(load_images('mnist', 'test').images[0].numpy()).save(here/'clean.png') # nothing to be said of it
     (here/'truncated.png').write_bytes((here/'seven.png').read_bytes()[:50])
     (here/'broken'/'a').mkdir(parents=True)
     (here/'broken'/'a'/'x.png').write_text('not a picture')
@@ -389,12 +390,12 @@ def finish(process):
     return process.returncode, out, err
 
 def test_a_reader_who_leaves(folder):
-    process = start('cvae_infer', 'post', *['seven.png']*2000, cwd=folder)
+    process = start('cvae_infer', 'post', *['clean.png']*2000, cwd=folder)
     assert json.loads(process.stdout.readline())['name']
     process.stdout.close()
     assert process.stderr.read() == '' and process.wait(60) == 0
 
-@pytest.mark.parametrize('words', [('cvae_infer', 'post', 'seven.png'), ('cvae_train', '--help'), ('cvae_sample', '--version')])
+@pytest.mark.parametrize('words', [('cvae_infer', 'post', 'clean.png'), ('cvae_train', '--help'), ('cvae_sample', '--version')])
 def test_a_full_disk_behind_stdout(words, folder):
     with open('/dev/full', 'w') as full: code,_,err = finish(start(*words, cwd=folder, stdout=full))
     assert code == 2 and err.count('\n') == 1 and 'No space left' in err
