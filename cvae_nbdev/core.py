@@ -304,7 +304,7 @@ def in_eval_mode(
     a_class = isinstance(first.annotation, type) and issubclass(first.annotation, nn.Module)
     expected = first.annotation if a_class else nn.Module
     @wraps(func)
-    def wrapper(model, *args, **kwargs):
+    def wrapper(model: nn.Module, *args, **kwargs):
         check_model(first.name, model, expected)
         with torch.no_grad(), full_precision(model):
             return func(for_reading(model), *args, **kwargs)

@@ -149,7 +149,7 @@ class Evaluation:
         model: CVAE,
         test: ImageSet | None = None,  # images to measure with; None: the test split of MNIST
         train: ImageSet | None = None, # to train probes and classifiers on; None: MNIST's
-        judge: Judge | None = None,    # None: the bundled one, or one trained on `train`
+        judge: Judge | None = None,    # None: the bundled one, or one trained on train
         sizes: Sizes = Sizes(),        # how much work to do
         seed: int = 0,                 # of all random numbers
         progress: bool = False,        # show progress bars
@@ -204,7 +204,7 @@ class Evaluation:
     def synthetic_training(self) -> Measures:
         "Accuracy on real images of classifiers trained on generated ones; beside it, on real ones."
         c,n = self.model.config, min(self.sizes.training_images, len(self.train))
-        def accuracy(data):
+        def accuracy(data: ImageSet):
             some = self.some(data, n, 'training').to(self.model.device)
             seeds = (derive_seed(self.seed, 'training', i) for i in range(self.sizes.trainings))
             nets = (train_judge(some, self.sizes.training_epochs, o, small=True, progress=False)
@@ -242,7 +242,7 @@ class Evaluation:
     def leak(self) -> Measures:
         "What the style of an image says about its class."
         train = self.some(self.train, self.sizes.probe_images, 'probe').to(self.model.device)
-        def styles(i, data):
+        def styles(i: int, data: ImageSet):
             seed = derive_seed(self.seed, 'probe', i)
             return _sampled_styles(self.model, data.images, seed), data.labels
         classes = self.model.config.num_classes
@@ -342,7 +342,7 @@ def evaluate(
     model: CVAE,
     test: ImageSet | None = None,  # images to measure with; None: the test split of MNIST
     train: ImageSet | None = None, # to train probes and classifiers on; None: MNIST's
-    judge: Judge | None = None,    # None: the bundled one, or one trained on `train`
+    judge: Judge | None = None,    # None: the bundled one, or one trained on train
     quick: bool = False,           # less work, and wider intervals
     seed: int = 0,                 # of all random numbers
     progress: bool = True,         # show progress bars

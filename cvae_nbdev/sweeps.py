@@ -77,7 +77,7 @@ class Sweep:
         lines = (' | '.join(o.replace('|', '\\|') for o in row) for row in rows)
         return '\n'.join([*lines, *(f'\n{name}: {error}' for name,error in self.errors.items())])
 
-    def gallery(self): # matplotlib `Figure`
+    def gallery(self): # matplotlib Figure
         "A row for each finished run: the style of its last epoch, drawn as every class."
         if not self.runs: raise ValueError('no run is finished, so there is nothing to show')
         class_names = next(iter(self.runs.values())).model.config.class_names
@@ -97,10 +97,10 @@ def _trainers(runs, train, valid):
         if (other := seen.setdefault(name.lower(), name)) != name:
             raise ValueError(f'runs are named {other!r} and {name!r}, expected names that differ')
         if not isinstance(recipe, Recipe): raise ValueError(f'{name} is {recipe!r}, not a Recipe')
-    def made(name, model, config, trainer, training):
-        try: return trainer(model(config), train, valid, training)
+    def made(name: str, recipe: Recipe):
+        try: return recipe.trainer(recipe.model(recipe.config), train, valid, recipe.training)
         except ValueError as e: raise ValueError(f'{name}: {e}') from None
-    return {name: made(name, *recipe) for name,recipe in runs.items()}
+    return {name: made(name, recipe) for name,recipe in runs.items()}
 
 def _state(folder, trainer, resume, overwrite):
     "Whether a folder holds 'nothing', an 'unfinished' run of this trainer, or a 'finished' one."
