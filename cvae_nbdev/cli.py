@@ -156,8 +156,8 @@ def cvae_infer(
     c,(data,inverted) = model.config, _trained_on(model, run)
     exchanged = None if centre and not invert else invert != inverted # None: as it is found
     images,notices = zip(*(read_with_notice(o, c.image_shape, exchanged, centre) for o in paths))
-    from cvae_nbdev.photographs import oddities # here, since scipy takes long to import
     if not centre and data.split('-')[0] in ('mnist', 'qmnist', 'emnist'):
+        from cvae_nbdev.photographs import oddities # here, since scipy takes long to import
         notices = ['; '.join(oddities(o)) for o in images]
     read = infer(model, torch.stack(images))
     reasons = zip(notices, doubts(read))
