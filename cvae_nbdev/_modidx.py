@@ -52,6 +52,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                                 'cvae_nbdev.cli._read_options': ('cli.html#_read_options', 'cvae_nbdev/cli.py'),
                                 'cvae_nbdev.cli._respelled': ('cli.html#_respelled', 'cvae_nbdev/cli.py'),
                                 'cvae_nbdev.cli._say': ('cli.html#_say', 'cvae_nbdev/cli.py'),
+                                'cvae_nbdev.cli._silence': ('cli.html#_silence', 'cvae_nbdev/cli.py'),
                                 'cvae_nbdev.cli._trained_on': ('cli.html#_trained_on', 'cvae_nbdev/cli.py'),
                                 'cvae_nbdev.cli._unknown': ('cli.html#_unknown', 'cvae_nbdev/cli.py'),
                                 'cvae_nbdev.cli._write_arrays': ('cli.html#_write_arrays', 'cvae_nbdev/cli.py'),

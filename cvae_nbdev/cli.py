@@ -7,7 +7,6 @@ __all__ = ['cvae_train', 'cvae_sample', 'cvae_infer', 'cvae_evaluate', 'run_comm
 
 # %% ../nbs/11_cli.ipynb #c223e278
 import argparse,json,os,signal,sys,traceback,warnings
-from contextlib import suppress
 from dataclasses import fields,is_dataclass,replace
 from functools import partial
 from inspect import Parameter,signature
@@ -310,14 +309,18 @@ def _describe(error):
     return f'{type(error).__name__}: {text} (--debug shows where)'
 
 def _complain(name, text):
-    with suppress(OSError): # nobody can be told that nobody can be told
-        if sys.stderr: print(f'{name}: {text}', file=sys.stderr, flush=True)
+    if not sys.stderr: return
+    try: print(f'{name}: {text}', file=sys.stderr, flush=True)
+    except OSError: _silence(sys.stderr) # nobody can be told that nobody can be told
+
+def _silence(stream): # or Python would try again as it ends, and end with 120
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 def _say(text):
     "Print; if the reader has left, as `head` does, the command ends without a word."
     try: print(text, flush=True)
     except OSError as e:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno()) # for what Python flushes
+        _silence(sys.stdout)
         if isinstance(e, BrokenPipeError): raise SystemExit(0) from None
         raise
 
