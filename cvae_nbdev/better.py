@@ -54,7 +54,7 @@ class Flow(nn.Module):
         self.couplings = nn.ModuleList(steps)
 
     def forward(self, z: Tensor, probs: Tensor): # the style, log |det d style/d z|
-        log_det = z.new_zeros(len(z))
+        log_det = z.new_zeros(z.shape[0])
         for coupling in self.couplings:
             z, more = coupling(z, probs)
             log_det = log_det + more
