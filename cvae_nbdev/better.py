@@ -185,6 +185,7 @@ class FlowTrainer(Trainer):
     config_class = FlowTrainConfig
     config: FlowTrainConfig
     model: FlowCVAE
+    needs_labels = True
     can_be_extended = False # the cycle depends on the number of epochs
     one_in = 4 # one image in so many teaches the classifier and is drawn as another
 

@@ -31,7 +31,7 @@ def as_floats(
 class ImageSet:
     "Labelled grey images; `ValueError` if the parts do not fit together."
     images: Tensor               # uint8 `[N, H, W]`, 0 is background and 255 is ink
-    labels: Tensor               # int64 `[N]`, each in 0..num_classes-1
+    labels: Tensor               # int64 `[N]`, in 0..num_classes-1; -1: unknown
     class_names: tuple[str, ...] # a name for each class
     name: str = ''               # what the set is called
     inverted: bool = False       # were dark and light exchanged in reading?
@@ -43,7 +43,8 @@ class ImageSet:
             raise ValueError(f'images are {found}, expected uint8 [N, H, W]')
         self.images = check_images(images, tuple(images.shape[-2:]))
         self.class_names, self.name = check_names(self.class_names), str(self.name)
-        self.labels = check_labels(self.labels, self.class_names).to(images.device)
+        labels = check_labels(self.labels, self.class_names, unknown=True)
+        self.labels = labels.to(images.device)
         if not isinstance(self.inverted, bool):
             raise ValueError(f'inverted is {self.inverted!r}, expected True or False')
         if len(self.labels) != len(images):
@@ -53,6 +54,13 @@ class ImageSet:
     def num_classes(self) -> int: return len(self.class_names)
     @property
     def image_shape(self) -> tuple[int, ...]: return tuple(self.images.shape[1:])
+    @property
+    def has_label(self) -> Tensor: return self.labels >= 0 # bool `[N]`
+    @property
+    def labelled(self) -> 'ImageSet': # the part whose labels are known
+        if self.has_label.all(): return self
+        if self.has_label.any(): return self[self.has_label]
+        raise ValueError(f'{self.name or "the data"}: no image has a label')
 
     def __len__(self): return len(self.images)
     def __getitem__(self, index): # an image and its label, or a smaller set
@@ -68,6 +76,7 @@ class ImageSet:
     def __repr__(self):
         shape = 'x'.join(map(str, self.image_shape))
         what = f'{len(self):,} images of {shape}, {self.num_classes} classes'
+        if unknown := int((~self.has_label).sum()): what += f', {unknown:,} unlabelled'
         return f'ImageSet({self.name!r}: {what})'
 
     def batches(
@@ -91,6 +100,7 @@ class ImageSet:
 def check_labels(
     labels,                       # whole numbers or names of classes, or only one
     class_names: tuple[str, ...], # of the classes that there are
+    unknown: bool = False,        # may they be -1, unknown, as well?
 ) -> Tensor:                      # int64 `[N]`
     "Labels as a tensor; `ValueError` unless each of them is one of the classes."
     labels = _named_labels(labels, class_names)
@@ -104,8 +114,9 @@ def check_labels(
         raise ValueError(f'labels are {kind}, expected whole numbers or names')
     labels = labels.long()
     low, high, most = labels.min().item(), labels.max().item(), len(class_names) - 1
-    if low < 0 or high > most:
-        raise ValueError(f'labels range from {low} to {high}, expected 0 to {most}')
+    if low < -unknown or high > most:
+        expected = f'0 to {most}' + unknown*', or -1 where unknown'
+        raise ValueError(f'labels range from {low} to {high}, expected {expected}')
     return labels
 
 def _named_labels(labels, names):

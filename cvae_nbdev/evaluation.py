@@ -58,14 +58,14 @@ def check_sets(
     test: ImageSet | None = None,  # images to measure with; None: the test split of MNIST
     train: ImageSet | None = None, # images to train on; None: the training split of MNIST
 ) -> tuple[ImageSet, ImageSet]:    # the two
-    "The images of an evaluation; `ValueError` if they are not the model's, or too few."
+    "The labelled ones of both; `ValueError` if they are not the model's, or too few."
     test = load_images('mnist', 'test') if test is None else test
     train = load_images('mnist', 'train') if train is None else train
     for name,data in (('test', test), ('training', train)):
         check_data(data, model.config)
-        if len(data) < 100:
-            raise ValueError(f'the {name} set has {len(data)} images, expected at least 100')
-    return test,train
+        if (known := int(data.has_label.sum())) < 100:
+            raise ValueError(f'the {name} set has {known} labelled images, expected at least 100')
+    return test.labelled,train.labelled
 
 # %% ../nbs/29_report.ipynb #a4f374e1
 def _judge_for(model, train, judge, progress):

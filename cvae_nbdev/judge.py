@@ -103,7 +103,8 @@ def train_classifier(
 # %% ../nbs/23_judge.ipynb #69306a78
 @in_eval_mode
 def accuracy_of(net: nn.Module, data: ImageSet) -> float:
-    "Share of the images that a classifier, from `[B, H, W]` in [0, 1] to logits, gets right."
+    "Share of the labelled images that a classifier, from `[B, H, W]` in [0, 1] to logits, gets right."
+    data = data.labelled
     predicted = in_batches(lambda images: net(as_floats(images)).argmax(-1), data.images)
     return (predicted == data.labels).float().mean().item()
 
@@ -126,7 +127,8 @@ def train_judge(
     small: bool = False,   # two blocks and no distortions: a classifier in seconds
     progress: bool = True, # show a progress bar
 ) -> Judge:                # on the device of the images, ready to judge
-    "Train a judge on labelled images."
+    "Train a judge on the labelled images of a set; `ValueError` if there are none."
+    train = train.labelled
     channels,batches = ((16, 32) if small else JudgeConfig().channels), max(1, len(train)//128)
     config = JudgeConfig(train.class_names, train.image_shape, channels, seed)
     def prepared(step, images):

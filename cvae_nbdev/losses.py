@@ -40,10 +40,10 @@ def kl_to_standard_normal(
 # %% ../nbs/02_losses.ipynb #e4193db0
 def class_nll(
     logits: Tensor, # `[B, num_classes]`
-    labels: Tensor, # int64 `[B]`
-) -> Tensor:        # `[B]` nats
+    labels: Tensor, # int64 `[B]`; -1: unknown
+) -> Tensor:        # `[B]` nats; 0 where the label is unknown
     "-log q(y|x), the cross-entropy between labels and the classifier's prediction."
-    return F.cross_entropy(in_full(logits), labels, reduction='none')
+    return F.cross_entropy(in_full(logits), labels, reduction='none', ignore_index=-1)
 
 # %% ../nbs/02_losses.ipynb #6d0d6d2c
 def prior_term(
@@ -66,7 +66,7 @@ class CVAELoss(NamedTuple):
 def cvae_loss(
     output: CVAEOutput,  # what the model made of the images
     x: Tensor,           # `[B, H, W]` in [0, 1]
-    labels: Tensor,      # int64 `[B]`
+    labels: Tensor,      # int64 `[B]`; -1: unknown
     digit_weight: float, # of the cross-entropy
 ) -> CVAELoss:           # scalars
     "All terms of the loss: sums over pixels or dimensions, means over the batch."
@@ -74,6 +74,7 @@ def cvae_loss(
         raise ValueError('the model was told the labels, and gave no class_logits')
     reconstruction = gaussian_nll(x, output.x_mean, output.pixel_std).mean()
     kl = prior_term(output).mean()
-    digit_loss = digit_weight*class_nll(output.class_logits, labels).mean()
+    known = (labels >= 0).sum().clamp(min=1) # the digit loss is a mean over these
+    digit_loss = digit_weight*(class_nll(output.class_logits, labels).sum()/known)
     vae_loss = reconstruction + kl
     return CVAELoss(vae_loss + digit_loss, vae_loss, digit_loss, reconstruction, kl)

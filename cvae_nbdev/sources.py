@@ -211,13 +211,20 @@ def _split_folders(folder):
     return named
 
 # %% ../nbs/21_sources.ipynb #696f0ce9
-def _list_pictures(folder):
+def _unlabelled(folder):
+    "The subfolders of pictures whose class is unknown, by name."
+    names = 'unlabelled', 'unlabeled'
+    return {name: o for name,o in _subfolders(folder).items() if name.lower() in names}
+
+def _list_pictures(folder, more=()): # folders of more pictures without a label
     "Names of the classes, and pairs of a picture file and its label; says what is left out."
     from PIL import Image
     Image.init()
     suffixes = {o for o,name in Image.registered_extensions().items() if name in Image.OPEN}
-    classes,pictures,others = _subfolders(folder), [], []
-    for label,path in enumerate(classes.values()):
+    unlabelled,pictures,others = _unlabelled(folder), [], []
+    classes = {name: o for name,o in _subfolders(folder).items() if name not in unlabelled}
+    unknown = [(-1, o) for o in (*unlabelled.values(), *more)]
+    for label,path in [*enumerate(classes.values()), *unknown]:
         files = sorted((o for o in path.rglob('*') if o.is_file()), key=_natural)
         known = {o for o in files if o.suffix.lower() in suffixes and o.name[0] != '.'}
         if not known: raise ValueError(f'{path}: holds no picture, but is the folder of a class')
@@ -230,8 +237,9 @@ def _list_pictures(folder):
         warnings.warn(f'{folder}: {len(others)} files are no pictures and left out ({suffixes})')
     return tuple(classes), pictures
 
-def _dealt_to(picture):
+def _dealt_to(picture, label):
     "The split of a picture, by its name and that of its class alone; of an array, by its content."
+    if label < 0: return 'train' # nothing can be tested with it
     key = f'{picture.parent.name}/{picture.name}' if isinstance(picture, Path) else picture
     place = crc32(os.fsencode(key) if isinstance(key, str) else key) % 14
     return 'valid' if place == 0 else 'test' if place < 3 else 'train'
@@ -252,13 +260,15 @@ def _load_folder(folder, split, image_shape, invert=False):
         data = _open_arrays(part, name)
         if split == 'test' and splits_there or 'valid' in splits_there: return data
         if splits_there: return _split_part(data, split)
-        rows = [i for i,o in enumerate(data.images) if _dealt_to(o.numpy().tobytes()) == split]
+        labelled = enumerate(zip(data.images, data.labels))
+        rows = [i for i,(o,label) in labelled if _dealt_to(o.numpy().tobytes(), label) == split]
         if rows: return data[torch.tensor(rows, device='cpu')]
         raise ValueError(f'{folder}: holds no image for {split}; make folders train and test')
-    class_names,pictures = _list_pictures(part)
-    if not splits_there: pictures = [o for o in pictures if _dealt_to(o[0]) == split]
+    beside = _unlabelled(folder).values() if splits_there and split == 'train' else ()
+    class_names,pictures = _list_pictures(part, beside)
+    if not splits_there: pictures = [o for o in pictures if _dealt_to(*o) == split]
     elif split not in splits_there or split == 'train' and 'valid' not in splits_there:
-        pictures = [o for o in pictures if (_dealt_to(o[0]) == 'valid') == (split == 'valid')]
+        pictures = [o for o in pictures if (_dealt_to(*o) == 'valid') == (split == 'valid')]
     if absent := set(range(len(class_names))) - {label for path,label in pictures}:
         few = f'{folder}: {split} has no picture of {", ".join(class_names[o] for o in absent)}'
         if split == 'train' or not pictures:

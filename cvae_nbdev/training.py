@@ -82,7 +82,7 @@ def _check_parts(trainer, model, train, valid, config):
     if not isinstance(config, trainer.config_class):
         expected = f'a {trainer.config_class.__name__} for a {type(trainer).__name__}'
         raise ValueError(f'config is a {type(config).__name__}, expected {expected}')
-    for data in (train, valid): check_data(data, model.config)
+    for data in (train, valid): _check_labelled(trainer, data, model.config)
     if (size := config.batch_size) > len(train):
         there = f'there are {len(train)} training images'
         raise ValueError(f'batch_size is {size}, but {there}')
@@ -96,6 +96,15 @@ def _check_parts(trainer, model, train, valid, config):
         raise ValueError('no weight of the model may change: all are frozen')
     if len(train) % size == 1 and any(map(_normalizes, model.modules())):
         _try_one(model, train[:1])
+
+def _check_labelled(trainer, data, config):
+    check_data(data, config)
+    known, name = int(data.has_label.sum()), data.name or 'the data'
+    if not known: raise ValueError(f'{name}: no image has a label')
+    if trainer.needs_labels and known < len(data):
+        which, without = type(trainer).__name__, f'{len(data) - known:,} images have no label'
+        raise ValueError(f'{name}: {without}, and {which} needs them all; '
+                         'FewLabelsTrainer (--preset few_labels) does not')
 
 def _normalizes(o): return isinstance(o, nn.modules.batchnorm._BatchNorm)
 
@@ -115,6 +124,7 @@ def _try_one(model, data):
 class TrainingLoop:
     "Steps and epochs, which can stop after any step and go on."
     config_class: type[TrainConfig] = TrainConfig
+    needs_labels = False # must every image have one?
 
     def __init__(self, model: CVAE, train: ImageSet, valid: ImageSet,
                  config: TrainConfig | None = None): # None: the trainer's defaults
@@ -206,17 +216,19 @@ class Trainer(TrainingLoop):
         noise = random_normal((len(data), self.noise_dim), seed, 'evaluation')
         noise = noise.to(model.device, model.dtype).split(batch_size)
         batches = data.to(model.device).batches(batch_size, dtype=model.dtype)
-        sums = next(model.parameters()).new_zeros(len(CVAELoss._fields))
+        sums = counts = next(model.parameters()).new_zeros(len(CVAELoss._fields))
         with kept_modes(model):
             model.eval()
             for (x, labels), eps in zip(batches, noise):
-                sums = sums + len(x)*torch.stack(self.loss(x, labels, eps))
-        return dict(zip(CVAELoss._fields, (sums/len(data)).tolist()))
+                loss, n = self.loss(x, labels, eps), torch.full_like(sums, len(x))
+                n[2] = (labels >= 0).sum() # the digit loss is a mean over these
+                sums, counts = sums + n*torch.stack(loss), counts + n
+        return dict(zip(CVAELoss._fields, (sums/counts.clamp(min=1)).tolist()))
 
     @torch.no_grad()
     def accuracy(self, data: ImageSet, batch_size: int = 1000) -> float:
-        "The share of the images of a set whose class the classifier gets right."
-        model, right = for_reading(self.model), 0
+        "The share of the labelled images of a set that the classifier gets right."
+        model, right, data = for_reading(self.model), 0, data.labelled
         for x, labels in data.to(model.device).batches(batch_size, dtype=model.dtype):
             right += (model.classify(x).argmax(-1) == labels).sum()
         return int(right)/len(data)

@@ -231,7 +231,8 @@ class Reader(_Panel):
         self.digit.show(read.probs[0])
         pairs = zip(read.style[0], read.z_var[0].sqrt())
         self.style.show(read.style[0], [f'{o:.1f} ± {deviation:.1f}' for o,deviation in pairs])
-        labelled = '' if self.data is None else f', labelled {names[self.data.labels[index]]}'
+        label = -1 if self.data is None else self.data.labels[index] # -1: unknown
+        labelled = '' if label < 0 else f', labelled {names[label]}'
         self.title.value = f'read as {names[read.labels[0]]}{labelled}'
         self.notice.value = self._notice(read)
 
