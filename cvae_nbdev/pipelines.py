@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['CVAEClassifier', 'exported', 'export_onnx']
 
-# %% ../nbs/31_pipelines.ipynb #709fa531
+# %% ../nbs/31_pipelines.ipynb #c33267df
 import json,warnings
 from copy import deepcopy
 from dataclasses import dataclass,fields,replace
@@ -30,7 +30,7 @@ from .runs import fit
 from .sampling import generate,infer
 from .training import Recipe
 
-# %% ../nbs/31_pipelines.ipynb #3427f646
+# %% ../nbs/31_pipelines.ipynb #cc65ae16
 def _of_sklearn(name, otherwise):
     "A class of error or warning that scikit-learn has, if it is installed."
     try: from sklearn import exceptions
@@ -52,7 +52,7 @@ def _as_numbers(X):
     if not np.isfinite(X).all(): raise ValueError('X contains NaN or inf')
     return X
 
-# %% ../nbs/31_pipelines.ipynb #61f676e7
+# %% ../nbs/31_pipelines.ipynb #fe5a0026
 def _as_codes(y, n):
     "The classes among n labels, sorted, and the number of each label's class, -1 if it is unknown."
     if y is None: raise ValueError('fit requires y to be passed, but the target y is None')
@@ -64,13 +64,13 @@ def _as_codes(y, n):
     if y.shape != (n,): raise ValueError(f'y has shape {y.shape}, expected a label for each of {n}')
     try: classes = np.array(sorted({o for o in y.tolist() if o != -1}))
     except TypeError: raise ValueError('Unknown label type: y has labels of several kinds') from None
-    if classes.dtype.kind not in 'bfiuU' or classes.dtype.kind == 'f' and any(classes % 1 != 0):
+    kind,number = classes.dtype.kind, {o: i for i,o in enumerate(classes.tolist())} | {-1: -1}
+    if kind not in 'bfiuU' or kind == 'f' and not all(map(float.is_integer, classes.tolist())):
         raise ValueError('Unknown label type: y has labels that are no whole numbers and no names')
     if not len(classes): raise ValueError('y has no class: all labels are -1, which is unknown')
-    number = {o: i for i,o in enumerate(classes.tolist())} | {-1: -1}
     return classes, np.array([number[o] for o in y.tolist()])
 
-# %% ../nbs/31_pipelines.ipynb #d9ee4c06
+# %% ../nbs/31_pipelines.ipynb #e03ae44f
 def _as_bytes(X, scale, shape):
     "Numbers as images, uint8 `[N, H, W]`: 0 for the low end of the scale, 255 at its width."
     low,width = scale
@@ -82,7 +82,7 @@ def _as_seed(random_state):
     source = np.random if random_state is None else random_state
     return int(source.randint(2**31)) if hasattr(source, 'randint') else check_seed(source)
 
-# %% ../nbs/31_pipelines.ipynb #13a70a3d
+# %% ../nbs/31_pipelines.ipynb #e68e60c0
 @in_eval_mode
 def _bounds(model: CVAE, images, samples=50):
     "The importance-weighted bound of log p(x), `[N]` in nats, of images `[N, H, W]`."
@@ -99,7 +99,7 @@ def _bounds(model: CVAE, images, samples=50):
         return importance_bound(log_w.unflatten(0, (-1, samples)), samples)
     return in_batches(bound, images, batch_size=100)
 
-# %% ../nbs/31_pipelines.ipynb #d8440874
+# %% ../nbs/31_pipelines.ipynb #4acbb36c
 @dataclass(eq=False, repr=False)
 class CVAEClassifier:
     "A conditional VAE with the interface of scikit-learn: it classifies, measures and draws."
@@ -140,9 +140,9 @@ class CVAEClassifier:
         low,high = (0, 255) if X.dtype == np.uint8 else (X.min(), X.max())
         scale = low, max(high - low, np.finfo(np.float32).tiny)
         images = _as_bytes(X, scale, config.image_shape)
-        data = ImageSet(images, torch.as_tensor(codes), config.class_names)
-        run = fit(model(config), data, data[:1000], training, trainer, device=self.device,
-                  progress=False)
+        data = ImageSet(images, torch.as_tensor(codes), config.class_names, 'X and y')
+        run = fit(model(config), data, data.labelled[:1000], training, trainer,
+                  device=self.device, progress=False)
         self.model_,self.history_ = run.model.cpu().eval(), run.history
         self.classes_,self.n_features_in_ = classes, X[0].size
         self.class_prior_ = np.bincount(codes[codes >= 0])/np.sum(codes >= 0)
@@ -192,7 +192,8 @@ class CVAEClassifier:
 
     def predict(self, X) -> np.ndarray:
         "The most probable class of each image, `[N]`."
-        return self.classes_[self.predict_proba(X).argmax(1)]
+        found = self.predict_proba(X).argmax(1)
+        return self.classes_[found]
 
     def transform(self, X) -> np.ndarray:
         "The style of each image, `[N, z_dim]`, which is N(0, I) under the model."
@@ -224,7 +225,7 @@ class CVAEClassifier:
         classes,codes = _as_codes(y, len(found))
         return np.mean((found == classes[codes])[codes >= 0])
 
-# %% ../nbs/31_pipelines.ipynb #95c2abd9
+# %% ../nbs/31_pipelines.ipynb #d7ab7d7d
 class _Reading(nn.Module):
     def __init__(self, model):
         super().__init__()
@@ -236,7 +237,7 @@ class _Reading(nn.Module):
 class _Drawing(_Reading):
     def forward(self, style, probs): return self.model.draw(style, probs)
 
-# %% ../nbs/31_pipelines.ipynb #bc915f44
+# %% ../nbs/31_pipelines.ipynb #3d396358
 def exported(
     model: CVAE,
 ) -> dict:       # 'read': images to probs and style; 'draw': style and probs to images
@@ -249,7 +250,7 @@ def exported(
             'draw': torch.export.export(_Drawing(model), (style, probs),
                                         dynamic_shapes=(images, images))}
 
-# %% ../nbs/31_pipelines.ipynb #56b7510e
+# %% ../nbs/31_pipelines.ipynb #9af203fe
 def export_onnx(
     model: CVAE,
     folder: str | Path, # made if need be; gets `read.onnx` and `draw.onnx`
