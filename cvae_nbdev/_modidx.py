@@ -339,8 +339,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                                         'cvae_nbdev.photographs.find_digit': ('photographs.html#find_digit', 'cvae_nbdev/photographs.py'),
                                         'cvae_nbdev.photographs.oddities': ('photographs.html#oddities', 'cvae_nbdev/photographs.py')},
             'cvae_nbdev.pipelines': { 'cvae_nbdev.pipelines.CVAEClassifier': ('pipelines.html#cvaeclassifier', 'cvae_nbdev/pipelines.py'),
-                                      'cvae_nbdev.pipelines.CVAEClassifier.__repr__': ( 'pipelines.html#cvaeclassifier.__repr__',
-                                                                                        'cvae_nbdev/pipelines.py'),
                                       'cvae_nbdev.pipelines.CVAEClassifier.__sklearn_tags__': ( 'pipelines.html#cvaeclassifier.__sklearn_tags__',
                                                                                                 'cvae_nbdev/pipelines.py'),
                                       'cvae_nbdev.pipelines.CVAEClassifier._fitted': ( 'pipelines.html#cvaeclassifier._fitted',

@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor,nn
+from torch import nn
 
 from .better import presets
-from .core import (check_choice,check_model,check_seed,check_sizes,check_whole,derive_seed,
-                             in_batches,in_eval_mode,random_normal,what_is)
+from .core import (check_choice,check_model,check_seed,check_sizes,check_whole,
+                             derive_seed,in_batches,in_eval_mode,random_normal)
 from .data import ImageSet,as_floats
 from .files import as_path,atomic_path
 from .losses import gaussian_nll
@@ -54,19 +54,19 @@ def _as_numbers(X):
 
 # %% ../nbs/31_pipelines.ipynb #fe5a0026
 def _as_codes(y, n):
-    "The classes among n labels, sorted, and the number of each label's class, -1 if it is unknown."
+    "The classes of n labels, sorted, and the position of each label among them; -1: unknown."
     if y is None: raise ValueError('fit requires y to be passed, but the target y is None')
     y = np.asarray(y, dtype=object)
     if y.ndim == 2 and y.shape[1] == 1:
         warnings.warn('A column-vector y was passed when a 1d array was expected',
                       _of_sklearn('DataConversionWarning', UserWarning), stacklevel=3)
         y = y[:, 0]
-    if y.shape != (n,): raise ValueError(f'y has shape {y.shape}, expected a label for each of {n}')
+    if y.shape != (n,): raise ValueError(f'y has shape {y.shape}, expected {n} labels')
     try: classes = np.array(sorted({o for o in y.tolist() if o != -1}))
-    except TypeError: raise ValueError('Unknown label type: y has labels of several kinds') from None
+    except TypeError: raise ValueError('Unknown label type: labels are of several kinds') from None
     kind,number = classes.dtype.kind, {o: i for i,o in enumerate(classes.tolist())} | {-1: -1}
     if kind not in 'bfiuU' or kind == 'f' and not all(map(float.is_integer, classes.tolist())):
-        raise ValueError('Unknown label type: y has labels that are no whole numbers and no names')
+        raise ValueError('Unknown label type: y has labels that are neither whole nor names')
     if not len(classes): raise ValueError('y has no class: all labels are -1, which is unknown')
     return classes, np.array([number[o] for o in y.tolist()])
 
@@ -100,7 +100,7 @@ def _bounds(model: CVAE, images, samples=50):
     return in_batches(bound, images, batch_size=100)
 
 # %% ../nbs/31_pipelines.ipynb #4acbb36c
-@dataclass(eq=False, repr=False)
+@dataclass(eq=False)
 class CVAEClassifier:
     "A conditional VAE with the interface of scikit-learn: it classifies, measures and draws."
     recipe: Recipe | str = 'best'  # what to train, and how; or the name of a preset
@@ -109,11 +109,6 @@ class CVAEClassifier:
     image_shape: tuple[int, int] | None = None # of the images in rows; None: a square, or one row
     random_state: Any = 0          # a seed, a RandomState of NumPy, or None for a new seed
     device: str = 'auto'           # to train on; everything else is done on the CPU
-
-    def __repr__(self):
-        changed = (f'{o.name}={value!r}' for o in fields(self)
-                   if repr(value := getattr(self, o.name)) != repr(o.default))
-        return f'{type(self).__name__}({", ".join(changed)})'
 
     def get_params(self, deep: bool = True) -> dict: # nothing is deeper
         "The settings, by name."
@@ -134,8 +129,8 @@ class CVAEClassifier:
 
     def fit(self, X, y=None) -> 'CVAEClassifier':
         "Train; `ValueError` or `TypeError`, before any work, if something does not fit."
-        X = _as_numbers(X)                 # [N, features] or [N, H, W]
-        classes,codes = _as_codes(y, len(X)) # -1: unknown
+        X = _as_numbers(X)
+        classes,codes = _as_codes(y, len(X))
         model,config,trainer,training = self._recipe_for(X, classes)
         low,high = (0, 255) if X.dtype == np.uint8 else (X.min(), X.max())
         scale = low, max(high - low, np.finfo(np.float32).tiny)
@@ -150,26 +145,27 @@ class CVAEClassifier:
         return self
 
     def _recipe_for(self, X, classes): # the recipe with what X and the settings say
-        n,d,seed = len(X), X[0].size, _as_seed(self.random_state)
+        n,d,side,seed = len(X), X[0].size, isqrt(X[0].size), _as_seed(self.random_state)
         if n == 1: raise ValueError('X has 1 sample, expected at least 2')
-        if not isinstance(recipe := self.recipe, Recipe):
+        recipe = self.recipe
+        if not isinstance(recipe, Recipe):
             recipe = presets[check_choice('recipe', recipe, tuple(presets))]
-        side = isqrt(d) if isqrt(d)**2 == d else 0
-        shape = X.shape[1:] if X.ndim == 3 else (side or 1, side or d)
+        shape = X.shape[1:] if X.ndim == 3 else (side, side) if side**2 == d else (1, d)
         if self.image_shape is not None: shape = check_sizes('image_shape', self.image_shape, 2)
         if shape[0]*shape[1] != d:
             raise ValueError(f'image_shape is {shape}, but an image has {d} pixels')
-        pool = min(getattr(recipe.config, 'encoder_pool', 1), *shape)
-        config = replace(recipe.config, image_shape=shape, num_classes=len(classes), init_seed=seed,
-                         class_names=tuple(map(str, classes)),
-                         **({'encoder_pool': pool} if hasattr(recipe.config, 'encoder_pool') else {}))
+        config = dict(image_shape=shape, num_classes=len(classes), init_seed=seed,
+                      class_names=tuple(map(str, classes)))
+        if pool := getattr(recipe.config, 'encoder_pool', 0): # squares that fit into an image
+            config['encoder_pool'] = min(pool, *shape)
         size = recipe.training.batch_size if self.batch_size is None else self.batch_size
         size = min(check_whole('batch_size', size), n)
-        while n % size == 1: size += 1 # batch normalization needs two
+        while n % size == 1: size += 1 # batch normalization needs two images
         enough = max(recipe.training.epochs, -(-2000//-(-n//size)))
-        training = replace(recipe.training, batch_size=size, seed=seed,
-                           epochs=enough if self.epochs is None else self.epochs)
-        return recipe._replace(config=config, training=training)
+        training = dict(batch_size=size, seed=seed,
+                        epochs=enough if self.epochs is None else self.epochs)
+        return recipe._replace(config=replace(recipe.config, **config),
+                               training=replace(recipe.training, **training))
 
     def _images(self, X): # bytes [N, H, W], as the model knows them
         model,X = self._fitted(), _as_numbers(X)
@@ -180,7 +176,7 @@ class CVAEClassifier:
 
     def _fitted(self):
         if hasattr(self, 'model_'): return self.model_
-        raise _of_sklearn('NotFittedError', ValueError)(f'{self!r} is not fitted yet: call fit')
+        raise _of_sklearn('NotFittedError', ValueError)('the estimator is not fitted yet; call fit')
 
     def _read(self, X): # in double precision: the same for an image alone as among others
         images = self._images(X)
@@ -220,7 +216,7 @@ class CVAEClassifier:
         return X.astype(self._like.dtype), self.classes_[codes]
 
     def score(self, X, y) -> float:
-        "The share of the images whose label is known that get it."
+        "The share of the images that are given their label, of those whose label is known."
         found = self.predict(X)
         classes,codes = _as_codes(y, len(found))
         return np.mean((found == classes[codes])[codes >= 0])
@@ -257,7 +253,8 @@ def export_onnx(
 ):
     "Write both directions of a model for ONNX; `ImportError` if onnx or onnxscript is missing."
     if missing := [o for o in ('onnx', 'onnxscript') if not find_spec(o)]:
-        raise ImportError(f'export_onnx needs {" and ".join(missing)}; pip install onnx onnxscript')
+        needed = 'pip install onnx onnxscript'
+        raise ImportError(f'export_onnx needs {" and ".join(missing)}; {needed}')
     folder,programs = as_path(folder), exported(model)
     names = {'read': (['image'], ['probs', 'style']), 'draw': (['style', 'probs'], ['image'])}
     class_names = json.dumps(model.config.class_names)
