@@ -74,8 +74,8 @@ def _as_codes(y, n):
 def _as_bytes(X, scale, shape):
     "Numbers as images, uint8 `[N, H, W]`: 0 for the low end of the scale, 255 at its width."
     low,width = scale
-    bytes = ((X - low)*(255/width)).clip(0, 255).round().astype(np.uint8)
-    return torch.as_tensor(bytes).view(-1, *shape)
+    shares = ((X - low)/width).clip(0, 1)
+    return torch.as_tensor((255*shares).round().astype(np.uint8)).view(-1, *shape)
 
 def _as_seed(random_state):
     "A seed; None and a RandomState are asked for a new one."
@@ -132,8 +132,8 @@ class CVAEClassifier:
         X = _as_numbers(X)
         classes,codes = _as_codes(y, len(X))
         model,config,trainer,training = self._recipe_for(X, classes)
-        low,high = (0, 255) if X.dtype == np.uint8 else (X.min(), X.max())
-        scale = low, max(high - low, np.finfo(np.float32).tiny)
+        low,high = (0, 255) if X.dtype == np.uint8 else (float(X.min()), float(X.max()))
+        scale = low, high - low or 1
         images = _as_bytes(X, scale, config.image_shape)
         data = ImageSet(images, torch.as_tensor(codes), config.class_names, 'X and y')
         run = fit(model(config), data, data.labelled[:1000], training, trainer,
