@@ -219,7 +219,7 @@ class CVAEClassifier:
         "The share of the images that are given their label, of those whose label is known."
         found = self.predict(X)
         classes,codes = _as_codes(y, len(found))
-        return np.mean((found == classes[codes])[codes >= 0])
+        return float(np.mean((found == classes[codes])[codes >= 0]))
 
 # %% ../nbs/31_pipelines.ipynb #d7ab7d7d
 class _Reading(nn.Module):
@@ -260,7 +260,8 @@ def export_onnx(
     class_names = json.dumps(model.config.class_names)
     folder.mkdir(parents=True, exist_ok=True)
     for way,(inputs,outputs) in names.items():
+        named = [{0: 'images'}, {0: None}][:len(inputs)] # one name for what is one size
         onnx = torch.onnx.export(programs[way], input_names=inputs, output_names=outputs,
-                                 dynamo=True, verbose=False)
+                                 dynamic_shapes=named, dynamo=True, verbose=False)
         onnx.model.metadata_props['class_names'] = class_names
         with atomic_path(folder/f'{way}.onnx') as p: onnx.save(p)
