@@ -388,7 +388,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '', 'doc_host': '', 'git_url
                                      'cvae_nbdev.sampling.traverse': ('sampling.html#traverse', 'cvae_nbdev/sampling.py')},
             'cvae_nbdev.scores': { 'cvae_nbdev.scores.Score': ('unusual.html#score', 'cvae_nbdev/scores.py'),
                                    'cvae_nbdev.scores.Signs': ('unusual.html#signs', 'cvae_nbdev/scores.py'),
-                                   'cvae_nbdev.scores._distances': ('unusual.html#_distances', 'cvae_nbdev/scores.py'),
+                                   'cvae_nbdev.scores._excess': ('unusual.html#_excess', 'cvae_nbdev/scores.py'),
                                    'cvae_nbdev.scores._known': ('unusual.html#_known', 'cvae_nbdev/scores.py'),
                                    'cvae_nbdev.scores._rounded': ('unusual.html#_rounded', 'cvae_nbdev/scores.py'),
                                    'cvae_nbdev.scores.doubts': ('unusual.html#doubts', 'cvae_nbdev/scores.py'),

@@ -11,7 +11,7 @@ from safetensors.torch import load_file,save_file
 from torch import nn
 
 from cvae_nbdev import (CVAE,CVAEConfig,FlowCVAE,ImageSet,Judge,Recipe,TrainConfig,Trainer,cli,explore,fit,generate,grid,infer,interpolate,load_images,load_run,
-                        reconstruct,restyle,restyle_explorer,show_grid,sweep,traverse)
+                        reconstruct,restyle,restyle_explorer,score,show_grid,sweep,traverse)
 from cvae_nbdev import runs
 from cvae_nbdev.better import FlowConfig,FlowTrainConfig,FlowTrainer
 from cvae_nbdev.core import figure_png
@@ -147,7 +147,7 @@ def test_a_sweep_that_ends_while_it_writes_results(where, tmp_path):
 # --- contexts, threads, types
 
 calls = {
-    'generate': lambda m: generate(m, n=2).images, 'infer': lambda m: infer(m, few).style, 'reconstruct': lambda m: reconstruct(m, few[:3]), 'restyle': lambda m: restyle(m, few[:3]),
+    'generate': lambda m: generate(m, n=2).images, 'infer': lambda m: infer(m, few).style, 'score': lambda m: score(m, few).bound, 'reconstruct': lambda m: reconstruct(m, few[:3]), 'restyle': lambda m: restyle(m, few[:3]),
     'interpolate': lambda m: interpolate(m, 1, 2), 'interpolate images': lambda m: interpolate(m, few.images[0], few.images[1]), 'traverse': lambda m: traverse(m, 1, 0),
     'explore': lambda m: explore(m).row.images, 'restyle_explorer': lambda m: restyle_explorer(m, few[:5]).row.images, 'make': lambda m: type(m)(m.config).decoder[0].weight.data,
     'fit': lambda m: fit(deepcopy(m), few, few, FlowTrainConfig(epochs=1, batch_size=20) if m is flow else brief, FlowTrainer if m is flow else Trainer, progress=False).samples,
