@@ -16,6 +16,7 @@ from cvae_nbdev import runs
 from cvae_nbdev.better import FlowConfig,FlowTrainConfig,FlowTrainer
 from cvae_nbdev.core import figure_png
 from cvae_nbdev.files import check_out
+from cvae_nbdev.scores import doubts,usual
 from cvae_nbdev.sources import save_arrays
 
 pytestmark = pytest.mark.filterwarnings('error')
@@ -300,3 +301,14 @@ def test_a_command_has_nothing_to_warn_of(a_run):
 def test_nobody_hears_a_complaint(where, tmp_path):
     done = subprocess.run(f'{sys.executable} -m cvae_nbdev cvae_infer post missing.png {where}', shell=True, capture_output=True, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, b'')
+
+def test_a_run_knows_what_is_usual(tmp_path):
+    "In memory as in its folder; a model that goes on learning finds it out again."
+    model = fit(deepcopy(tiny), few, few, brief, run_dir=tmp_path/'run', progress=False).model
+    saved,known = CVAE.from_pretrained(tmp_path/'run'), model.saved['scores']
+    assert saved.saved['scores'] == known == usual(model, few)
+    assert torch.equal(score(saved, few).quantile, score(model, few).quantile) and not score(model, few).quantile.isnan().any()
+    again = fit(saved, few, few, brief, progress=False).model
+    assert again.saved['scores'] == usual(again, few) != known
+    bare = fit(deepcopy(tiny), few, few[:40], brief, progress=False).model # too few to tell
+    assert score(bare, few).quantile.isnan().all() and not any(doubts(bare, score(bare, few)))
