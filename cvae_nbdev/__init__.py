@@ -10,6 +10,7 @@ if TYPE_CHECKING: # type checkers do not follow __getattr__
     from .model import CVAE,CVAEConfig
     from .runs import fit,load_run
     from .sampling import generate,infer,interpolate,reconstruct,restyle,traverse
+    from .scores import score
     from .sources import load_images
     from .sweeps import grid,sweep
     from .training import History,Recipe,TrainConfig,Trainer,plot_losses,plot_samples
@@ -21,14 +22,14 @@ _homes = {
     'better': ('FlowCVAE', 'presets'), 'data': ('ImageSet', 'show_grid'), 'evaluation': ('evaluate',), 'judge': ('Judge',),
     'model': ('CVAE', 'CVAEConfig'), 'runs': ('fit', 'load_run'),
     'sampling': ('generate', 'infer', 'interpolate', 'reconstruct', 'restyle', 'traverse'),
-    'sources': ('load_images',), 'sweeps': ('grid', 'sweep'),
+    'scores': ('score',), 'sources': ('load_images',), 'sweeps': ('grid', 'sweep'),
     'training': ('History', 'Recipe', 'TrainConfig', 'Trainer', 'plot_losses', 'plot_samples'),
     'widgets': ('explore', 'restyle_explorer', 'train_live'),
 }
 __all__ = ['CVAE', 'CVAEConfig', 'FlowCVAE', 'History', 'ImageSet', 'Judge', 'Recipe', 'TrainConfig', 'Trainer', 'evaluate',
            'explore', 'fit', 'generate', 'grid', 'infer', 'interpolate', 'load_images', 'load_run', 'plot_losses',
-           'plot_samples', 'presets', 'reconstruct', 'restyle', 'restyle_explorer', 'show_grid', 'sweep', 'train_live',
-           'traverse']
+           'plot_samples', 'presets', 'reconstruct', 'restyle', 'restyle_explorer', 'score', 'show_grid', 'sweep',
+           'train_live', 'traverse']
 
 def __getattr__(name):
     home = next((module for module,names in _homes.items() if name in names), None)

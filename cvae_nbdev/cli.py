@@ -30,7 +30,8 @@ from .files import atomic_path,check_out,write_json
 from .judge import judge_in
 from .model import CVAE,CVAEConfig
 from .runs import RunFolder,fingerprint,fit,result_files
-from .sampling import Samples,doubts,generate,infer,random_styles
+from .sampling import Samples,generate,infer,random_styles
+from .scores import doubts,score
 from .sources import load_images,read_with_notice
 from .training import TrainConfig
 
@@ -158,17 +159,19 @@ def cvae_infer(
     if not centre and data.split('-')[0] in ('mnist', 'qmnist', 'emnist'):
         from cvae_nbdev.photographs import oddities # here, since scipy takes long to import
         notices = ['; '.join(oddities(o)) for o in images]
-    read = infer(model, torch.stack(images))
-    reasons = zip(notices, doubts(read))
+    images = torch.stack(images)
+    read,scores = infer(model, images), score(model, images)
+    reasons,values = zip(notices, doubts(model, scores)), zip(*(o.tolist() for o in scores))
     names = 'probabilities', 'style', 'z_mean', 'z_var'
     rows = zip(*(o.tolist() for o in (read.probs, read.style, read.z_mean, read.z_var)))
     found = []
-    for path,label,row,why in zip(image, read.labels.tolist(), rows, reasons):
+    for path,label,row,why,known in zip(image, read.labels.tolist(), rows, reasons, values):
         if not all(isfinite(o) for numbers in row for o in numbers):
             raise ValueError(f'{path}: the model reads numbers from it that are not finite')
         notice = '; '.join(filter(None, why))
+        known = [o if isfinite(o) else None for o in known]
         found.append((path, {'label': label, 'name': c.class_names[label], 'notice': notice,
-                             **dict(zip(names, row))}))
+                             **dict(zip(scores._fields, known)), **dict(zip(names, row))}))
     for path,o in found:
         if o['notice']: _complain('cvae_infer', f'{path}: {o["notice"]}')
         _say(json.dumps(o))

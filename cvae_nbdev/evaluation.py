@@ -19,13 +19,14 @@ from .core import (Settings,check_model,check_seed,derive_seed,in_batches,in_eva
                              random_normal,random_order,versions)
 from .data import ImageSet,as_floats,check_data
 from .judge import Judge,accuracy_of,judge_images,train_judge
-from .losses import class_nll,gaussian_nll
+from .losses import class_nll
 from .measures import (Measure,Measures,aspect,bootstrap,calibration_error,
                                  conditional_accuracy,confusion,correlations,density_coverage,
-                                 frechet_distance,importance_bound,ink,kept_by_others,leakage,
-                                 mean_of,share_of,slant,stroke_width,swap_shares)
-from .model import CVAE,Posterior
+                                 frechet_distance,ink,kept_by_others,leakage,mean_of,
+                                 share_of,slant,stroke_width,swap_shares)
+from .model import CVAE
 from .sampling import generate,infer,reconstruct,restyle
+from .scores import importance_bound,log_weights
 from .sources import load_images
 
 # %% ../nbs/29_report.ipynb #b622e530
@@ -86,24 +87,14 @@ def _judge_for(model, train, judge, progress):
 
 # %% ../nbs/29_report.ipynb #d369285f
 @in_eval_mode
-def _log_weights(model, x, probs, samples, seed, rows=1000):
-    "log of p(x|z,y) p(z|y) / q(z|x), `[B, samples]`, of z from q(z|x); rows are decoded at a time."
-    posterior,step,weights = model.encode(x, probs), max(1, rows//len(x)), []
-    for start in range(0, samples, step):
-        n = min(step, samples - start)
-        images,p,*moments = (o.repeat_interleave(n, 0) for o in (x, probs, *posterior)) # [B*n, ...]
-        q = Posterior(*moments)
-        z = q.sample(random_normal(q.mean.shape, seed, 'z', start).to(x))
-        nll = gaussian_nll(images, model.decode(z, p).sigmoid(), model.pixel_std)
-        weights.append((model.log_prior(z, p) - q.log_prob(z) - nll).unflatten(0, (-1, n)))
-    return torch.cat(weights, dim=1)
-
-def _bounds(model, images, probs, samples, seed, batch_size=100):
+def _bounds(model, images, probs, samples, seed, batch_size=100, rows=1000):
     "The bound for each K of samples and each image, `[len(samples), B]`, all from the same z."
-    bounds = []
+    bounds,most,z_dim = [], samples[-1], model.config.z_dim
     for i,(some,p) in enumerate(zip(images.split(batch_size), probs.split(batch_size))):
-        x = as_floats(some, model.dtype)
-        log_w = _log_weights(model, x, p, samples[-1], derive_seed(seed, i))
+        x,step = as_floats(some, model.dtype), max(1, rows//len(some))
+        sizes = {start: (len(x), min(step, most - start), z_dim) for start in range(0, most, step)}
+        noises = (random_normal(o, derive_seed(seed, i), 'z', start) for start,o in sizes.items())
+        log_w = torch.cat([log_weights(model, x, p, noise) for noise in noises], dim=1)
         bounds.append(torch.stack([importance_bound(log_w, k) for k in samples]))
     return torch.cat(bounds, dim=1)
 

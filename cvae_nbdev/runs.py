@@ -27,6 +27,7 @@ from .distributed import device_of,from_rank_0,join,shared,together
 from .files import (as_path,atomic_path,check_out,checksum,load_tensors,read_json,
                               remove_leftovers,save_tensors,sync_folder,write_json)
 from .model import CVAE
+from .scores import usual
 from .training import History,TrainConfig,Trainer,plot_losses,plot_samples
 
 # %% ../nbs/22_runs.ipynb #4fe5a9e0
@@ -274,7 +275,7 @@ class RunFolder:
         images,c = trainer.train_set, self.description
         data = {'name': images.name, 'inverted': images.inverted, **c['data']}
         sections = {'classes': c['classes'], 'train': c['train'], 'data': data,
-                    'machine': c['machine'], 'files': {}}
+                    'machine': c['machine'], 'scores': _keep_usual(trainer), 'files': {}}
         for name,tensors in (('samples', {'samples': trainer.samples}),
                              ('optimizer', _flatten(trainer.optimizer))):
             save_tensors(self.path/f'{name}.safetensors', tensors)
@@ -320,6 +321,14 @@ def _read_history(folder, config):
     if epochs != len(history):
         raise ValueError(f'{path}: has {len(history)} epochs, but config.json says {epochs!r}')
     return history
+
+# %% ../nbs/22_runs.ipynb #5b0ba609
+def _keep_usual(trainer):
+    "What images are usual for a trained model, which keeps it as it is in `config.json`."
+    model = trainer.model
+    found = usual(model, trainer.valid_set)
+    model.saved = {**(model.saved or {}), 'scores': found}
+    return found
 
 # %% ../nbs/22_runs.ipynb #982c6459
 def _flatten(optimizer):
@@ -421,7 +430,7 @@ def _follow(trainer, folder, arrived, checkpoint_seconds, progress):
                 remedy = 'resume to go on from there' if folder else 'nothing was saved'
                 where = f'after {trainer.epoch} epochs and {step} steps'
                 raise Interrupted(f'interrupted {where}; {remedy}', arrived[0])
-    if folder: folder.finish(trainer)
+    folder.finish(trainer) if folder else _keep_usual(trainer)
     if arrived: raise Interrupted('interrupted, but the run is finished', arrived[0])
 
 def _with_bar(trainer, progress):

@@ -24,7 +24,8 @@ from .core import (check_model,check_number,check_rows,check_seed,field_comments
                              figure_png,in_eval_mode,parse_setting,pick_device,what_is)
 from .data import ImageSet,as_floats,check_data,check_images,check_labels,mosaic
 from .model import CVAE
-from .sampling import doubts,generate,infer,random_styles,reconstruct,restyle
+from .sampling import generate,infer,random_styles,reconstruct,restyle
+from .scores import doubts,score
 from .sources import load_images
 from .training import Recipe,Trainer,plot_losses,plot_samples
 
@@ -139,9 +140,10 @@ class _Panel(W.VBox):
     @property
     def parts(self): return self # for `panel.parts.start`
 
-    def _notice(self, read):
-        "Why what was read is doubtful, as a line of HTML."
-        return f'<span role="status">{escape(doubts(read)[0])}</span>'
+    def _notice(self, image):
+        "Why what is read from an image is doubtful, as a line of HTML."
+        why = doubts(self.model, score(self.model, image))[0]
+        return f'<span role="status">{escape(why)}</span>'
 
 def _beside(*children): # below each other where there is no room
     return W.HBox(children, layout=W.Layout(flex_flow='row wrap'))
@@ -182,7 +184,7 @@ class Explorer(_Panel):
         read = infer(self.model, drawn)
         self.image.show(drawn)
         self.verdict.show(read.probs[0])
-        self.notice.value = self._notice(read)
+        self.notice.value = self._notice(drawn)
         self.row.show(generate(self.model, style=style).images)
 
 # %% ../nbs/10_widgets.ipynb #7fd4367a
@@ -234,7 +236,7 @@ class Reader(_Panel):
         label = -1 if self.data is None else self.data.labels[index] # -1: unknown
         labelled = '' if label < 0 else f', labelled {names[label]}'
         self.title.value = f'read as {names[read.labels[0]]}{labelled}'
-        self.notice.value = self._notice(read)
+        self.notice.value = self._notice(image)
 
 # %% ../nbs/10_widgets.ipynb #5aa34786
 def restyle_explorer(

@@ -174,7 +174,8 @@ outcomes = ('right', 'refused', 'wrong', 'wrong above 0.9', 'of these nothing sa
 def tried(kind, digits, labels, model, n):
     "How many of n pictures of a kind were read how, by the names of `outcomes`, and as a list of (i, what was said)."
     from cvae_nbdev.photographs import as_mnist,find_digit
-    from cvae_nbdev.sampling import doubts,infer
+    from cvae_nbdev.sampling import infer
+    from cvae_nbdev.scores import doubts,score
     from cvae_nbdev.sources import as_grey
     count,why = dict.fromkeys(outcomes, 0), []
     for i in range(n):
@@ -183,8 +184,9 @@ def tried(kind, digits, labels, model, n):
             count['refused'] += 1
             why.append((i, str(e)))
             continue
-        read = infer(model, as_mnist(found.ink, (28, 28)))
-        label,sure,said = read.labels.item(), read.probs.max().item() > 0.9, [*found.doubts, *filter(None, doubts(read))]
+        image = as_mnist(found.ink, (28, 28))
+        read = infer(model, image)
+        label,sure,said = read.labels.item(), read.probs.max().item() > 0.9, [*found.doubts, *filter(None, doubts(model, score(model, image)))]
         wrong = kind in to_refuse or label != labels[i]
         for name,o in zip(outcomes, (not wrong, False, wrong, wrong and sure, wrong and sure and not said)): count[name] += o
         if wrong: why.append((i, f'{label} {read.probs.max():.2f} {said}'))

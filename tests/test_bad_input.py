@@ -11,7 +11,7 @@ from PIL import Image
 from safetensors.torch import load_file,save_file
 
 from cvae_nbdev import (CVAE,CVAEConfig,FlowCVAE,ImageSet,Judge,TrainConfig,Trainer,cli,evaluate,explore,fit,generate,infer,interpolate,load_images,load_run,presets,
-                        reconstruct,restyle,restyle_explorer,show_grid,train_live,traverse)
+                        reconstruct,restyle,restyle_explorer,score,show_grid,train_live,traverse)
 from cvae_nbdev.better import FlowConfig
 from cvae_nbdev.judge import JudgeConfig
 from cvae_nbdev.runs import describe,read_checkpoint,restore,state_of,write_checkpoint
@@ -143,7 +143,7 @@ loader = torch.utils.data.DataLoader(few.images)
 def fitted(model=tiny, train=few, valid=few, config=brief, **more): return fit(deepcopy(model), train, valid, config, progress=False, **more)
 
 uses = { # of a model
-    'generate': generate, 'infer': lambda m: infer(m, few), 'reconstruct': lambda m: reconstruct(m, few), 'restyle': lambda m: restyle(m, few),
+    'generate': generate, 'infer': lambda m: infer(m, few), 'score': lambda m: score(m, few), 'reconstruct': lambda m: reconstruct(m, few), 'restyle': lambda m: restyle(m, few),
     'interpolate': lambda m: interpolate(m, 1, 2), 'traverse': lambda m: traverse(m, 1, 0), 'fit': fitted,
     'Trainer': lambda m: Trainer(m, few, few, brief), 'explore': explore, 'restyle_explorer': lambda m: restyle_explorer(m, few),
 }
@@ -155,7 +155,7 @@ no_models = {'none': None, 'name': 'best', 'path': Path('best'), 'class': CVAE, 
 def test_what_is_no_model(use, model):
     with pytest.raises(ValueError, match='^model is .*expected a CVAE'): uses[use](no_models[model])
 
-readers = {'infer': infer, 'reconstruct': reconstruct, 'restyle': restyle, 'restyle_explorer': restyle_explorer,
+readers = {'infer': infer, 'score': score, 'reconstruct': reconstruct, 'restyle': restyle, 'restyle_explorer': restyle_explorer,
            'interpolate': lambda m,images: interpolate(m, images, few.images[0])}
 grey = Image.fromarray(few.images[0].numpy())
 images_taken = {'set': few[:1], 'tensor': few.images[:1], 'one': few.images[0], 'numpy': few.images[:1].numpy(), 'double': few.images[:1].double()/255,

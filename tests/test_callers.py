@@ -11,11 +11,12 @@ from safetensors.torch import load_file,save_file
 from torch import nn
 
 from cvae_nbdev import (CVAE,CVAEConfig,FlowCVAE,ImageSet,Judge,Recipe,TrainConfig,Trainer,cli,explore,fit,generate,grid,infer,interpolate,load_images,load_run,
-                        reconstruct,restyle,restyle_explorer,show_grid,sweep,traverse)
+                        reconstruct,restyle,restyle_explorer,score,show_grid,sweep,traverse)
 from cvae_nbdev import runs
 from cvae_nbdev.better import FlowConfig,FlowTrainConfig,FlowTrainer
 from cvae_nbdev.core import figure_png
 from cvae_nbdev.files import check_out
+from cvae_nbdev.scores import doubts,usual
 from cvae_nbdev.sources import save_arrays
 
 pytestmark = pytest.mark.filterwarnings('error')
@@ -147,7 +148,7 @@ def test_a_sweep_that_ends_while_it_writes_results(where, tmp_path):
 # --- contexts, threads, types
 
 calls = {
-    'generate': lambda m: generate(m, n=2).images, 'infer': lambda m: infer(m, few).style, 'reconstruct': lambda m: reconstruct(m, few[:3]), 'restyle': lambda m: restyle(m, few[:3]),
+    'generate': lambda m: generate(m, n=2).images, 'infer': lambda m: infer(m, few).style, 'score': lambda m: score(m, few).bound, 'reconstruct': lambda m: reconstruct(m, few[:3]), 'restyle': lambda m: restyle(m, few[:3]),
     'interpolate': lambda m: interpolate(m, 1, 2), 'interpolate images': lambda m: interpolate(m, few.images[0], few.images[1]), 'traverse': lambda m: traverse(m, 1, 0),
     'explore': lambda m: explore(m).row.images, 'restyle_explorer': lambda m: restyle_explorer(m, few[:5]).row.images, 'make': lambda m: type(m)(m.config).decoder[0].weight.data,
     'fit': lambda m: fit(deepcopy(m), few, few, FlowTrainConfig(epochs=1, batch_size=20) if m is flow else brief, FlowTrainer if m is flow else Trainer, progress=False).samples,
@@ -300,3 +301,14 @@ def test_a_command_has_nothing_to_warn_of(a_run):
 def test_nobody_hears_a_complaint(where, tmp_path):
     done = subprocess.run(f'{sys.executable} -m cvae_nbdev cvae_infer post missing.png {where}', shell=True, capture_output=True, cwd=tmp_path)
     assert (done.returncode, done.stdout) == (2, b'')
+
+def test_a_run_knows_what_is_usual(tmp_path):
+    "In memory as in its folder; a model that goes on learning finds it out again."
+    model = fit(deepcopy(tiny), few, few, brief, run_dir=tmp_path/'run', progress=False).model
+    saved,known = CVAE.from_pretrained(tmp_path/'run'), model.saved['scores']
+    assert saved.saved['scores'] == known == usual(model, few)
+    assert torch.equal(score(saved, few).quantile, score(model, few).quantile) and not score(model, few).quantile.isnan().any()
+    again = fit(saved, few, few, brief, progress=False).model
+    assert again.saved['scores'] == usual(again, few) != known
+    bare = fit(deepcopy(tiny), few, few[:40], brief, progress=False).model # too few to tell
+    assert score(bare, few).quantile.isnan().all() and not any(doubts(bare, score(bare, few)))

@@ -1,6 +1,7 @@
 "The live page in a real browser: its models draw and read as PyTorch does, with mouse, finger and keys, and it says what is wrong."
 import gzip,json
 from functools import partial
+from math import cos,pi,sin
 
 import pytest,torch
 from safetensors.torch import load,save
@@ -8,6 +9,7 @@ from safetensors.torch import load,save
 from cvae_nbdev.better import FlowConfig,FlowCVAE
 from cvae_nbdev.model import CVAE,CVAEConfig
 from cvae_nbdev.sampling import generate,infer
+from cvae_nbdev.scores import score
 from cvae_nbdev.photographs import centred
 from cvae_nbdev.sources import load_images
 from in_browser import live_weights,notebooks,serve_live_page
@@ -32,6 +34,7 @@ def rounded_model(name):
         rows = weights[scale.removesuffix('.scale')].double()
         weights[scale.removesuffix('.scale')] = torch.stack([factor*row for factor,row in zip(weights.pop(scale).double(), rows)])
     model.load_state_dict(weights)
+    model.saved = content
     return model.eval()
 
 @pytest.fixture(scope='module')
@@ -131,6 +134,13 @@ def test_reads_what_pytorch_reads(page, models, test_images, name):
     probabilities,styles = zip(*explorer(page, 'a[0].map(x => e.model.read(x)).map(o => [Array.from(o.probabilities), Array.from(o.style)])', x.flatten(1).tolist()))
     assert (torch.tensor(probabilities) - expected.probs).abs().max() < tolerance
     assert (torch.tensor(styles) - expected.style).abs().max() < 5*tolerance
+
+@pytest.mark.parametrize('name', ['best', 'post'])
+def test_what_is_unusual_is_so_in_pytorch(page, models, test_images, name):
+    choose_model(page, name)
+    x = torch.cat([test_images.images[:100], 255 - test_images.images[:3], test_images.images[:20].flip(1), torch.zeros(1, 28, 28, dtype=torch.uint8)])/255
+    found = explorer(page, 'a[0].map(x => e.model.quantile(x, e.model.read(x)))', x.flatten(1).tolist())
+    assert (torch.tensor(found) - score(models[name], x).quantile).abs().max() < 0.01
 
 def test_a_dragged_slider_changes_the_picture(page, model):
     before = drawn(page)
@@ -255,6 +265,39 @@ def test_what_is_no_digit_is_named(page, test_images):
     page.get_by_role('button', name='Clear').click()
     draw(page, pen_paths(test_images.images[0]/255), scale=8, x=30, y=30)
     assert strange not in read_as(page) and read_as(page).startswith('Read as 7')
+
+def circle(x, y, r): return [(x + r*cos(pi*i/12), y + r*sin(pi*i/12)) for i in range(25)]
+
+face = [circle(14, 15, 8), [(7, 11), (6, 3), (11, 8)], [(21, 11), (22, 3), (17, 8)], circle(11, 13, 0.6), circle(17, 13, 0.6), [(11, 19), (14, 18), (17, 19)]]
+doodles = {
+    'a cat': [*face, [(1, 14), (8, 16)], [(1, 19), (8, 18)], [(27, 14), (20, 16)], [(27, 19), (20, 18)]],
+    'a house': [[(6, 26), (6, 14), (14, 6), (22, 14), (22, 26), (6, 26)], [(11, 26), (11, 19), (16, 19), (16, 26)]],
+    'a star': [[(14 + 9*sin(4*pi*i/5), 14 - 9*cos(4*pi*i/5)) for i in range(6)]],
+    'ten': [[(3, 7), (3, 21)], circle(17, 14, 7)],
+    'a frame': [[(2, 2), (26, 2), (26, 26), (2, 26), (2, 2)]],
+}
+
+@pytest.mark.parametrize('name', doodles)
+def test_a_doodle_is_no_digit(page, name):
+    draw(page, doodles[name], scale=9)
+    assert read_as(page).endswith('It does not look like a digit that I know.')
+
+def test_what_is_painted_is_a_digit_or_not(page, test_images):
+    def noticed(image):
+        explorer(page, 'e.pad.paint(a[0], [28, 28])', (image/255).flatten().tolist())
+        return read_as(page).endswith('It does not look like a digit that I know.')
+    images = test_images.images[:30]
+    assert all(noticed(255 - o) for o in images[:3])
+    assert all(noticed(torch.cat([one[:, ::2], other[:, ::2]], dim=1)) for one,other in zip(images[:3], images[3:6]))
+    assert sum(map(noticed, images)) <= 1
+
+def test_few_handwritten_digits_are_called_none(page, test_images):
+    noticed = 0
+    for image in test_images.images[:40]/255:
+        page.get_by_role('button', name='Clear').click()
+        draw(page, pen_paths(image), scale=8, x=30, y=30)
+        noticed += 'does not look' in read_as(page)
+    assert noticed <= 2
 
 def test_the_sliders_reach_as_far_as_a_style(page):
     def ends(): return explorer(page, 'e.sliders.map(o => [Number(o.min), Number(o.max), o.valueAsNumber])')

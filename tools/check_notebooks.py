@@ -63,7 +63,7 @@ class Page:
         for cell in self.cells:
             where = f'{self.path}: cell {cell.number}'
             if cell.kind != 'code': continue
-            longest = longest_tutorial_line if self.path.stem[:2] < '09' else longest_line
+            longest = longest_tutorial_line if self.path.stem[:2] < '10' else longest_line
             for line in cell.lines:
                 if len(line) > longest and not line.startswith('#|') and '#| hide' not in cell.lines:
                     yield f'{where} has a line of {len(line)} characters, expected at most {longest}'

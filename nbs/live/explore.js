@@ -287,9 +287,10 @@ function makeFlow(layers, {couplings, coupling_width: width, num_classes: classe
 
 // The Python classes CVAE and FlowCVAE, as far as reading and drawing go. Images are vectors of pixels in [0, 1], row by row.
 export class CVAE {
-  constructor(config, tensors, name = 'CVAE') {
+  constructor(config, tensors, name = 'CVAE', scores = null) { // what images are usual, if that is known
     if (!classes.includes(name)) throw new Error(`its class is ${name}, expected ${classes.join(', ')}`);
     this.config = completeConfig(config);
+    this.scores = scores;
     const layers = new Layers(tensors, activations[this.config.activation]), withFlow = name === 'FlowCVAE';
     this.classifier = makeClassifier(layers, withFlow, this.config); // image -> logits of q(y|x)
     this.encoder = makeEncoder(layers, withFlow, this.config);       // image and probabilities -> mean and variance of q(z|x,y)
@@ -315,11 +316,24 @@ export class CVAE {
     return this.decoder(z, probabilities);
   }
 
+  // The share of real images that are as unusual as an image, or more; NaN if that is not known. As `score` in Python: by how many
+  // deviations do the error of its drawing and the length of its style exceed those of the images of its class?
+  quantile(image, {probabilities, style}) {
+    if (!this.scores) return NaN;
+    const {means, deviations, shares, excess: known} = this.scores, label = indexOfLargest(probabilities), drawn = this.draw(style, probabilities);
+    const error = Math.log(Math.max(image.reduce((sum, o, i) => sum + (o - drawn[i]) ** 2, 0) / image.length, 1e-6));
+    const excess = Math.max(...[error, Math.hypot(...style)].map((o, i) => (o - means[label][i]) / deviations[label][i]));
+    const next = known.findIndex(o => excess <= o);
+    if (next <= 0) return next + 1; // above all of them 0, below all of them 1
+    const part = (excess - known[next - 1]) / (known[next] - known[next - 1]);
+    return shares[next - 1] * (1 - part) + shares[next] * part;
+  }
+
   // From a folder as `save_pretrained` writes it; its config.json may name another file of weights, `file`.
   static async fromPretrained(folder) {
     const content = await downloadConfig(`${folder}/config.json`);
     const tensors = await downloadTensors(`${folder}/${content.file ?? 'model.safetensors'}`);
-    try { return new CVAE(content.model, tensors, content.class); } catch (e) { throw new Error(`${folder}: ${e.message}`); }
+    try { return new CVAE(content.model, tensors, content.class, content.scores); } catch (e) { throw new Error(`${folder}: ${e.message}`); }
   }
 }
 
@@ -545,7 +559,7 @@ function show(canvas, pixels) {
 const standardNormal = () => Math.sqrt(-2 * Math.log(1 - Math.random())) * Math.cos(2 * Math.PI * Math.random()); // Box & Muller 1958
 const usualLimit = 3; // of a slider; further, if a style is
 const limitOf = style => Math.max(usualLimit, ...style.map(o => Math.ceil(Math.abs(o))));
-const strangeStyle = 7; // no digit of the test images has a style that lies so far out, in any dimension
+const rarest = 1 / 100; // a smaller share of real images deserves a notice
 const percent = share => `${Math.round(100 * share)} %`;
 
 // <cvae-explorer models="FOLDER FOLDER ..." examples="FILE">: a class and a style, which the reader sets with buttons and sliders, or by
@@ -690,15 +704,16 @@ class CVAEExplorer extends HTMLElement {
     this.padChanged = false;
     const {image_shape: shape, class_names: names, num_classes: numClasses} = this.model.config;
     const ink = this.pad.ink(), image = normalise(ink, [this.pad.height, this.pad.width], shape);
-    const {probabilities, style} = image ? this.model.read(image) : {probabilities: Array(numClasses).fill(0)};
+    const reading = image ? this.model.read(image) : {probabilities: Array(numClasses).fill(0)}, {probabilities, style} = reading;
     show(this.seen, image ?? new Float32Array(product(shape)));
     probabilities.forEach((share, i) => { this.meters[i].value = share; this.shares[i].textContent = image ? percent(share) : ''; });
     if (!image) { this.status.textContent = ''; return; }
     const label = indexOfLargest(probabilities);
     this.choice = {label, style: Array.from(style)};
     this.limit = limitOf(this.choice.style);
-    const isStrange = Math.max(...style.map(Math.abs)) > strangeStyle || extent(ink, this.pad.width) < 2 * this.pad.penWidth;
-    if (this.finished) this.status.textContent = `Read as ${names[label]}, with a probability of ${percent(probabilities[label])}.` + (isStrange ? ' It does not look like a digit that I know.' : '');
+    if (!this.finished) return;
+    const isStrange = this.model.quantile(image, reading) < rarest || extent(ink, this.pad.width) < 2 * this.pad.penWidth;
+    this.status.textContent = `Read as ${names[label]}, with a probability of ${percent(probabilities[label])}.` + (isStrange ? ' It does not look like a digit that I know.' : '');
   }
 
   draw() {

@@ -49,4 +49,5 @@ print(evaluate(model, quick=True).measures, Judge.from_pretrained('judge').confi
 for result in sweep(grid(Recipe(), z_dim=[2, 10], digit_weight=[1., 10.]), train, valid).runs.values(): print(result.history)
 explore(model)
 restyle_explorer(model, test)
+print(score(model, test).bound.mean(), score(model, test.images[0]).quantile)
 train_live()
