@@ -157,9 +157,10 @@ class FlowCVAE(CVAE):
 def warp(
     x: Tensor,       # `[B, H, W]`
     chances: Tensor, # `[B, 5]` in [0, 1]: turn, slant, scale, right, down
+    strength: float = 1, # 2: twice as far
 ) -> Tensor:         # `[B, H, W]`
     "Turn and slant images by up to 0.2 radians, scale by 10 %, move by 7.5 %."
-    turn, slant, scale, right, down = (2*chances - 1).T
+    turn, slant, scale, right, down = strength*(2*chances - 1).T
     turn, slant, scale = 0.2*turn, 0.2*slant, 1 + 0.1*scale
     rows = ((scale*turn.cos(), slant - turn.sin(), 0.15*right),
             (turn.sin(), scale*turn.cos(), 0.15*down))

@@ -26,7 +26,8 @@ from .core import (check_choice,check_number,check_seed,check_whole,field_commen
 from .data import check_labels,show_grid
 from .distributed import launched,speaks
 from .evaluation import check_sets,evaluate
-from .files import atomic_path,check_out,write_json
+from .few_labels import complete_labels
+from .files import atomic_path,check_out,load_tensors,save_tensors,write_json
 from .judge import judge_in
 from .model import CVAE,CVAEConfig
 from .runs import RunFolder,fingerprint,fit,result_files
@@ -64,6 +65,8 @@ def cvae_train(
         folder.check(resume, overwrite)
     train,valid = (load_images(data, split, image_shape=wanted.image_shape, invert=invert)
                    for split in ('train', 'valid'))
+    if unknown := int((~train.has_label).sum()):
+        train = _labelled(train, unknown, recipe, settings.seed, out, resume)
     known = {o: getattr(train, o) for o in ('image_shape', 'num_classes', 'class_names')}
     if 'seed' in training: known['init_seed'] = training['seed']
     made = replace(recipe.config, **(known | config))
@@ -77,6 +80,21 @@ def cvae_train(
         _say(f'VAE loss {history.vae_loss[-1]:.1f}, digit loss {history.digit_loss[-1]:.2f} nats '
              f'per image, validation accuracy {history.valid_accuracy[-1]:.3f}. '
              f'Look at {Path(out)/"samples.png"}.')
+
+def _labelled(train, unknown, recipe, seed, out, resume):
+    "The training images with all labels that the trainer needs; guesses are kept for resuming."
+    kept,few = Path(out)/'labels.safetensors', f'{unknown:,} training images have no label'
+    if not recipe.trainer.needs_labels:
+        _complain('cvae_train', f'{few}; --preset best guesses them, and draws what you ask for')
+        return train
+    if launched().world_size > 1 and not (resume and kept.exists()):
+        raise ValueError(f'{few}; guess them in one process first, then resume with several')
+    if resume and kept.exists(): return replace(train, labels=load_tensors(kept)['labels'])
+    _say(f'{few}; guessing them first')
+    done = complete_labels(train, seed=seed, progress=True)
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    save_tensors(kept, {'labels': done.labels})
+    return done
 
 def _expand(path): return os.path.expanduser(path)
 
@@ -207,7 +225,8 @@ def cvae_evaluate(
     test,train = (load_images(name, split, image_shape=model.config.image_shape, invert=exchanged)
                   for split in ('test', 'train'))
     check_sets(model, test, train) # before a judge is trained
-    if not data and model.saved['data'].get('train') not in (None, fingerprint(train)):
+    same = model.saved['data'].get('train') in (None, fingerprint(train)) if not data else True
+    if not same and train.has_label.all(): # else the guesses were trained on
         _complain('cvae_evaluate', f'{name} holds other images than the model was trained on')
     kept = judge_in(_expand(judge), train.to(model.device)) if judge else None
     report = evaluate(model, test, train, kept, quick, seed)

@@ -76,7 +76,7 @@ class ImageSet:
     def __repr__(self):
         shape = 'x'.join(map(str, self.image_shape))
         what = f'{len(self):,} images of {shape}, {self.num_classes} classes'
-        if unknown := int((~self.has_label).sum()): what += f', {unknown:,} unlabelled'
+        if n := int((~self.has_label).sum()): what += f', {n:,} unlabelled'
         return f'ImageSet({self.name!r}: {what})'
 
     def batches(

@@ -12,7 +12,6 @@ from dataclasses import asdict,dataclass,field,replace
 from functools import cached_property
 
 import torch
-from torch import Tensor
 from tqdm.auto import tqdm
 
 from .core import (Settings,check_model,check_seed,derive_seed,in_batches,in_eval_mode,

@@ -103,7 +103,7 @@ def train_classifier(
 # %% ../nbs/23_judge.ipynb #69306a78
 @in_eval_mode
 def accuracy_of(net: nn.Module, data: ImageSet) -> float:
-    "Share of the labelled images that a classifier, from `[B, H, W]` in [0, 1] to logits, gets right."
+    "Share of labelled images that a classifier, from `[B, H, W]` in [0, 1] to logits, gets right."
     data = data.labelled
     predicted = in_batches(lambda images: net(as_floats(images)).argmax(-1), data.images)
     return (predicted == data.labels).float().mean().item()

@@ -20,14 +20,14 @@ from torch import nn
 
 from .better import presets
 from .core import (check_choice,check_model,check_seed,check_sizes,check_whole,
-                             derive_seed,in_batches,in_eval_mode,random_normal)
-from .data import ImageSet,as_floats
+                             derive_seed)
+from .data import ImageSet
+from .few_labels import complete_labels
 from .files import as_path,atomic_path
-from .losses import gaussian_nll
-from .measures import importance_bound
-from .model import CVAE,Posterior
+from .model import CVAE
 from .runs import fit
 from .sampling import generate,infer
+from .scores import score
 from .training import Recipe
 
 # %% ../nbs/31_pipelines.ipynb #cc65ae16
@@ -82,23 +82,6 @@ def _as_seed(random_state):
     source = np.random if random_state is None else random_state
     return int(source.randint(2**31)) if hasattr(source, 'randint') else check_seed(source)
 
-# %% ../nbs/31_pipelines.ipynb #e68e60c0
-@in_eval_mode
-def _bounds(model: CVAE, images, samples=50):
-    "The importance-weighted bound of log p(x), `[N]` in nats, of images `[N, H, W]`."
-    noise = random_normal((samples, model.config.z_dim), model.config.init_seed, 'bound')
-    def bound(some):
-        x = as_floats(some.to(model.device), model.dtype)
-        reading = model.read(x)
-        rows,probs,*moments = (o.repeat_interleave(samples, 0)
-                               for o in (x, reading.probs, *reading.posterior)) # [B*samples, ...]
-        q = Posterior(*moments)
-        z = q.sample(noise.to(x).repeat(len(x), 1))
-        nll = gaussian_nll(rows, model.decode(z, probs).sigmoid(), model.pixel_std)
-        log_w = model.log_prior(z, probs) - q.log_prob(z) - nll
-        return importance_bound(log_w.unflatten(0, (-1, samples)), samples)
-    return in_batches(bound, images, batch_size=100)
-
 # %% ../nbs/31_pipelines.ipynb #4acbb36c
 @dataclass(eq=False)
 class CVAEClassifier:
@@ -136,8 +119,10 @@ class CVAEClassifier:
         scale = low, high - low or 1
         images = _as_bytes(X, scale, config.image_shape)
         data = ImageSet(images, torch.as_tensor(codes), config.class_names, 'X and y')
-        run = fit(model(config), data, data.labelled[:1000], training, trainer,
-                  device=self.device, progress=False)
+        valid = data.labelled[:1000]
+        if trainer.needs_labels: data = complete_labels(data, seed=training.seed)
+        run = fit(model(config), data, valid, training, trainer, device=self.device,
+                  progress=False)
         self.model_,self.history_ = run.model.cpu().eval(), run.history
         self.classes_,self.n_features_in_ = classes, X[0].size
         self.class_prior_ = np.bincount(codes[codes >= 0])/np.sum(codes >= 0)
@@ -201,8 +186,7 @@ class CVAEClassifier:
 
     def score_samples(self, X) -> np.ndarray:
         "A lower bound of log p(x) of each image, `[N]`: nats, for pixels in [0, 1]."
-        images = self._images(X)
-        return _bounds(deepcopy(self.model_).double(), images).numpy()
+        return score(deepcopy(self.model_).double(), self._images(X), 50).bound.numpy()
 
     def sample(self, n_samples: int = 1) -> tuple[np.ndarray, np.ndarray]:
         "New images in the form of those of `fit`, and their labels, as frequent as there."

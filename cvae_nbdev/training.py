@@ -102,9 +102,9 @@ def _check_labelled(trainer, data, config):
     known, name = int(data.has_label.sum()), data.name or 'the data'
     if not known: raise ValueError(f'{name}: no image has a label')
     if trainer.needs_labels and known < len(data):
-        which, without = type(trainer).__name__, f'{len(data) - known:,} images have no label'
-        raise ValueError(f'{name}: {without}, and {which} needs them all; '
-                         'FewLabelsTrainer (--preset few_labels) does not')
+        which, n = type(trainer).__name__, len(data) - known
+        raise ValueError(f'{name}: {n:,} images have no label, and {which} needs '
+                         'them all; complete_labels guesses them')
 
 def _normalizes(o): return isinstance(o, nn.modules.batchnorm._BatchNorm)
 
