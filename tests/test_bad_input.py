@@ -178,7 +178,7 @@ drawers = {'generate': generate, 'reconstruct': lambda m,labels: reconstruct(m, 
 labels_taken = {'number': 3, 'numpy number': np.int64(3), 'name': '3', 'numbers': [3], 'names': ['3'], 'tuple': ('3',), 'numpy': np.array([3]), 'numpy names': np.array(['3']),
                 'bytes': torch.tensor([3], dtype=torch.uint8), 'scalar': torch.tensor(3), 'range': range(3, 4)}
 labels_refused = {'text': 'x', 'float': 3., 'floats': [1.5], 'bool': True, 'set': few, 'dict': {1: 2}, 'python set': {1}, 'nothing': [], 'table': torch.zeros(2, 2).long(),
-                  'negative': -1, 'ten': 10, 'huge': 10**30, 'model': tiny, 'mixed': ['3', 8], 'generator': (o for o in (1, 2)), 'nested': [[1]], 'nan': float('nan')}
+                  'negative': -2, 'ten': 10, 'huge': 10**30, 'model': tiny, 'mixed': ['3', 8], 'generator': (o for o in (1, 2)), 'nested': [[1]], 'nan': float('nan')}
 
 @pytest.mark.parametrize('labels', labels_taken)
 @pytest.mark.parametrize('drawer', drawers)

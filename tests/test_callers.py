@@ -258,7 +258,7 @@ def test_arrays_are_dealt_by_their_content(tmp_path):
     def rows(folder, split): return {o.numpy().tobytes() for o in load_images(tmp_path/folder, split).images}
     for split in ('train', 'valid', 'test'): assert rows('fewer', split) < rows('all', split)
 
-@pytest.mark.parametrize('labels', [np.full(20, 10**9), np.full(20, -1), np.zeros(20), np.array(['a']*20), np.zeros(3, np.int64), np.zeros((20, 2), np.int64), np.array(3), np.full(20, 2**63, np.uint64)], ids=lambda o: f'{o.dtype}-{o.shape}')
+@pytest.mark.parametrize('labels', [np.full(20, 10**9), np.full(20, -2), np.zeros(20), np.array(['a']*20), np.zeros(3, np.int64), np.zeros((20, 2), np.int64), np.array(3), np.full(20, 2**63, np.uint64)], ids=lambda o: f'{o.dtype}-{o.shape}')
 def test_labels_of_arrays(labels, tmp_path):
     for name in ('train', 'test'):
         (tmp_path/name).mkdir()
