@@ -225,8 +225,8 @@ def cvae_evaluate(
     test,train = (load_images(name, split, image_shape=model.config.image_shape, invert=exchanged)
                   for split in ('test', 'train'))
     check_sets(model, test, train) # before a judge is trained
-    same = model.saved['data'].get('train') in (None, fingerprint(train)) if not data else True
-    if not same and train.has_label.all(): # else the guesses were trained on
+    whole = not data and train.has_label.all() # else it may have been trained on guesses
+    if whole and model.saved['data'].get('train') not in (None, fingerprint(train)):
         _complain('cvae_evaluate', f'{name} holds other images than the model was trained on')
     kept = judge_in(_expand(judge), train.to(model.device)) if judge else None
     report = evaluate(model, test, train, kept, quick, seed)
