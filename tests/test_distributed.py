@@ -36,8 +36,11 @@ def in_training(folder):
     "Two processes that have begun to train, and the number of each."
     process = start(script, folder, epochs, '--checkpoint_seconds', 0)
     pids = dict(process.stdout.readline().split() for _ in range(2))
-    while not (folder/'checkpoint.pt').exists(): time.sleep(0.01)
-    time.sleep(0.1)
+    def written(): return (folder/'checkpoint.pt').stat().st_mtime_ns if (folder/'checkpoint.pt').exists() else 0
+    def wait_beyond(time_ns):
+        while written() == time_ns and process.poll() is None: time.sleep(0.01)
+        return written()
+    wait_beyond(wait_beyond(0)) # the first is written before the second process has to be there
     return process, {rank: int(pid) for rank,pid in pids.items()}
 
 def assert_same_run(a, b):
